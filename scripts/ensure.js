@@ -1,0 +1,172 @@
+// Makes ready what `npm start` and `npm test` need, and costs nothing when it is there already. Plain JavaScript that
+// Node 20 reads: it runs before the newer Node that node_modules brings along.
+//
+//   node scripts/ensure.js                  the packages of package-lock.json
+//   node scripts/ensure.js --test-servers   and the servers, browsers and languages that the tests talk to
+
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const PYTHON = join(ROOT, '.cache', 'python')
+const REQUIREMENTS = join(ROOT, 'scripts', 'requirements.txt')
+
+/**
+ * What the tests start, and the Debian package that has it.
+ *
+ * @type {Record<string, string>}
+ */
+const TEST_SERVERS = {
+  'redis-server': 'redis-server',
+  'nats-server': 'nats-server',
+  nginx: 'nginx',
+  haproxy: 'haproxy',
+  chromium: 'chromium',
+  curl: 'curl',
+  python3: 'python3',
+  php: 'php-cli',
+  go: 'golang-go',
+  ip: 'iproute2',
+  nft: 'nftables',
+}
+
+ensurePackages()
+if (process.argv.includes('--test-servers')) {
+  ensureTestServers()
+  ensurePython()
+}
+
+function ensurePackages() {
+  if (isNewer('node_modules/.package-lock.json', 'package-lock.json')) return
+  say('installing packages with npm ci')
+  if (runs('npm', ['ci'])) return
+  say('npm ci failed, trying npm install')
+  if (!runs('npm', ['install', '--no-save'])) fail('npm could not install the packages: see its messages above')
+}
+
+function ensureTestServers() {
+  const missing = missingTestServers()
+  if (missing.length === 0) return
+  if (isDebianRoot()) installWithApt(missing)
+  const left = missingTestServers()
+  if (left.length > 0) say(`not installed: ${left.join(', ')}. The tests that need them cannot run`)
+}
+
+function missingTestServers() {
+  const missing = Object.keys(TEST_SERVERS).filter((command) => !hasCommand(command))
+  return existsSync(PYTHON) || canMakeVenv() ? missing : [...missing, 'python3-venv']
+}
+
+/** @param {string[]} missing */
+function installWithApt(missing) {
+  const packages = missing.map((name) => TEST_SERVERS[name] ?? name)
+  say(`installing with apt-get, for the tests: ${packages.join(' ')}`)
+  const install = ['-q', 'install', '-y', '--no-install-recommends', ...packages]
+  withoutStartingServices(() => runs('apt-get', ['-q', 'update']) && runs('apt-get', install))
+}
+
+/**
+ * Debian starts a server as soon as it is installed, unless this file says no. The tests start their own, on free ports.
+ *
+ * @param {() => boolean} install
+ */
+function withoutStartingServices(install) {
+  const policy = '/usr/sbin/policy-rc.d'
+  if (existsSync(policy)) {
+    install()
+    return
+  }
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    install()
+  } finally {
+    rmSync(policy)
+  }
+}
+
+/** The copy of the requirements is written last: it says that the folder is complete. */
+function ensurePython() {
+  const installed = join(PYTHON, 'requirements.txt')
+  if (!hasCommand('python3') || isSame(installed, REQUIREMENTS)) return
+  say('installing Python packages into .cache/python, for the tests')
+  const pip = join(PYTHON, 'bin', 'pip')
+  const made =
+    runs('python3', ['-m', 'venv', '--clear', PYTHON]) &&
+    runs(pip, ['install', '--quiet', '--disable-pip-version-check', '--requirement', REQUIREMENTS])
+  if (made) copyFileSync(REQUIREMENTS, installed)
+  else say('Python packages are not installed. The tests that need them cannot run')
+}
+
+function canMakeVenv() {
+  return (
+    hasCommand('python3') && spawnSync('python3', ['-c', 'import ensurepip, venv'], { stdio: 'ignore' }).status === 0
+  )
+}
+
+function isDebianRoot() {
+  return existsSync('/etc/debian_version') && hasCommand('apt-get') && process.getuid?.() === 0
+}
+
+/** @param {string} command */
+function hasCommand(command) {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  return folders.some((folder) => isExecutable(join(folder, command)))
+}
+
+/** @param {string} path */
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Whether the first file exists and is not older than the second.
+ *
+ * @param {string} made
+ * @param {string} from
+ */
+function isNewer(made, from) {
+  const madeAt = statSync(join(ROOT, made), { throwIfNoEntry: false })?.mtimeMs ?? -Infinity
+  return madeAt >= statSync(join(ROOT, from)).mtimeMs
+}
+
+/**
+ * @param {string} one
+ * @param {string} other
+ */
+function isSame(one, other) {
+  return existsSync(one) && readFileSync(one, 'utf8') === readFileSync(other, 'utf8')
+}
+
+/**
+ * Runs a command quietly, but for what it has to complain about.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ */
+function runs(command, args) {
+  const { status } = spawnSync(command, args, {
+    cwd: ROOT,
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', DEBCONF_NOWARNINGS: 'yes' },
+    shell: process.platform === 'win32',
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  return status === 0
+}
+
+/** @param {string} what */
+function say(what) {
+  console.log(`hydrant: ${what}`)
+}
+
+/** @param {string} why */
+function fail(why) {
+  console.error(`hydrant: ${why}`)
+  process.exit(1)
+}

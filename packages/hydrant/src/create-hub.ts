@@ -1,0 +1,82 @@
+// `createHub`: a hub with doors. The core from hub/, an engine, and handlers for HTTP and WebSocket around them.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Engine } from './engine/engine.ts'
+import { MemoryEngine } from './engine/memory.ts'
+import type { Clock } from './hub/clock.ts'
+import { Hub } from './hub/hub.ts'
+import type { Limits } from './hub/limits.ts'
+import type { LagPolicy } from 'hydrant-client/wire'
+import type { Rooms } from './http/dispatch.ts'
+import { fetchHandler } from './http/fetch.ts'
+import { nodeHandler, type Next } from './http/node.ts'
+import { Origins } from './http/origin.ts'
+import { upgradeHandler } from './http/upgrade.ts'
+import { systemClock } from './system-clock.ts'
+import { Connections } from './transport/connections.ts'
+import { StreamFormats } from './transport/sse.ts'
+import type { OnMessage } from './transport/websocket-session.ts'
+import { WebSockets } from './transport/websockets.ts'
+
+/** Options of {@link createHub}; all may be left out. */
+export interface HubOptions {
+  /** Where the log lives. Default: in memory. */
+  readonly engine?: Engine
+  /** Any of the limits, by name; the others keep their defaults. */
+  readonly limits?: Partial<Limits>
+  /** Where the handlers are mounted, without a slash at its end: `/api`. Default: at the root. */
+  readonly basePath?: string
+  /** Web origins other than the server's own that may publish, open WebSockets and read. Default: none. */
+  readonly cors?: readonly string[]
+  /** What happens to subscribers that cannot keep up and do not say themselves. Default `disconnect`. */
+  readonly lag?: LagPolicy
+  /** Gets every message of plain WebSocket clients; without it they are published to the topic of the client's URL. */
+  readonly onMessage?: OnMessage
+  /** The text of heartbeat comments on SSE. Default: none, an empty comment. */
+  readonly heartbeatText?: string
+  /** Hears of errors that have no caller to be told. Default: they end the process, as uncaught errors do. */
+  readonly onError?: (error: unknown) => void
+  /** Default: real time. */
+  readonly clock?: Clock
+}
+
+/** A hub with handlers to mount. The handlers need no `this`. */
+export class MountedHub extends Hub {
+  /** For `http.createServer(hub.handler)`, or `app.use(hub.handler)` in Express. */
+  readonly handler: (request: IncomingMessage, response: ServerResponse, next?: Next) => void
+  /** For `server.on('upgrade', hub.upgrade)`: WebSockets. */
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+  /** The handler in fetch style; SSE and NDJSON streams, publishing and history, but no WebSockets. */
+  readonly fetch: (request: Request) => Promise<Response>
+
+  constructor(options: HubOptions) {
+    const { limits = {}, lag, onError } = options
+    super({
+      engine: options.engine ?? new MemoryEngine({ limits }),
+      clock: options.clock ?? systemClock,
+      limits,
+      ...(lag === undefined ? {} : { lag }),
+      ...(onError === undefined ? {} : { onError }),
+    })
+    const { basePath = '', onMessage } = options
+    if (basePath !== '' && !/^(\/[^/?#]+)+$/.test(basePath))
+      throw new RangeError(`basePath must look like /api, not ${basePath}`)
+    const formats = new StreamFormats(options.heartbeatText ?? '')
+    const connections = new Connections(this)
+    const rooms: Rooms = { hub: this, connections, origins: new Origins(options.cors ?? []) }
+    this.handler = nodeHandler(rooms, formats, basePath)
+    this.upgrade = upgradeHandler(
+      rooms,
+      new WebSockets(this, connections, onMessage),
+      basePath,
+      onMessage === undefined,
+    )
+    this.fetch = fetchHandler(rooms, formats, basePath)
+  }
+}
+
+/** Makes a hub. It is usable at once; `await hub.ready` tells whether the engine could be opened. */
+export function createHub(options: HubOptions = {}): MountedHub {
+  return new MountedHub(options)
+}

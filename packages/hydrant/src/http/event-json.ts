@@ -1,0 +1,56 @@
+// Events as JSON: what publishers send in `POST /events`, in NDJSON lines and over WebSocket.
+
+import { HydrantError } from '../hub/errors.ts'
+import type { EventInput, JsonValue } from '../hub/event.ts'
+import { quote } from '../hub/topic.ts'
+import { didYouMean } from './nearest.ts'
+
+const FIELDS = ['topic', 'type', 'key', 'data', 'dataBase64']
+
+/**
+ * Reads an event: `{"topic", "type"?, "key"?, "data"? | "dataBase64"?}`. `topic` may be missing where the path names
+ * one. Data that is a string is text; any other value is published as JSON. Throws `malformed-event`.
+ */
+export function parseEventJson(value: unknown, topicOfPath?: string): EventInput {
+  if (!isRecord(value)) throw malformed('it must be a JSON object')
+  for (const field of Object.keys(value)) {
+    if (!FIELDS.includes(field))
+      throw malformed(`it has the field ${quote(field)}.${didYouMean(field, FIELDS)} Known are ${FIELDS.join(', ')}`)
+  }
+  const topic = textOf(value, 'topic') ?? topicOfPath
+  if (topic === undefined) throw malformed('it names no topic')
+  return { topic, type: textOf(value, 'type'), key: textOf(value, 'key'), data: dataOf(value) }
+}
+
+/** Whether a value is a JSON object. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Reads base64. Throws `malformed-event` when it is not. */
+export function parseBase64(text: string): Uint8Array {
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 === 1) throw malformed('its base64 is not valid')
+  return Buffer.from(text, 'base64')
+}
+
+function dataOf(event: Readonly<Record<string, unknown>>): JsonValue | Uint8Array | undefined {
+  const base64 = textOf(event, 'dataBase64')
+  if (base64 === undefined) return jsonValueOf(event['data'])
+  if (event['data'] !== undefined) throw malformed('it has both data and dataBase64')
+  return parseBase64(base64)
+}
+
+/** A member of something that `JSON.parse` made is a JSON value, or missing. */
+export function jsonValueOf(member: unknown): JsonValue | undefined {
+  return member as JsonValue | undefined
+}
+
+function textOf(event: Readonly<Record<string, unknown>>, field: string): string | undefined {
+  const value = event[field]
+  if (value === undefined || value === null || typeof value === 'string') return value ?? undefined
+  throw malformed(`its ${field} is not a string`)
+}
+
+function malformed(fault: string): HydrantError {
+  return new HydrantError('malformed-event', `The event cannot be published: ${fault}.`)
+}

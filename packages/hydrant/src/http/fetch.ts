@@ -1,0 +1,46 @@
+// The handler in fetch style: a Request in, a Response out. For Hono, Next, Deno, Bun and service workers.
+
+import type { StreamFormats } from '../transport/sse.ts'
+import { FetchConnection } from '../transport/fetch-connection.ts'
+import { HydrantError } from '../hub/errors.ts'
+import { dispatch, type Rooms } from './dispatch.ts'
+import type { HttpRequest } from './exchange.ts'
+
+/** Makes the handler. WebSockets need `upgrade`: fetch has no way to say them. */
+export function fetchHandler(rooms: Rooms, formats: StreamFormats, basePath: string) {
+  return async (request: Request): Promise<Response> => {
+    const url = new URL(request.url) // made by the runtime, so it parses
+    const exchange: HttpRequest = {
+      method: request.method,
+      path: url.pathname.startsWith(basePath) ? url.pathname.slice(basePath.length) : '',
+      query: url.searchParams,
+      header: (name) => (name === 'host' ? url.host : (request.headers.get(name) ?? undefined)),
+      body: bodyOf(request),
+    }
+    const answer = await dispatch(rooms, exchange)
+    if (answer.kind === 'reply') {
+      const hasBody = answer.status !== 204 && request.method !== 'HEAD'
+      return new Response(hasBody ? answer.body : null, { status: answer.status, headers: answer.headers })
+    }
+    const connection = new FetchConnection(answer.stream === 'ndjson' ? 'ndjson' : 'sse', rooms.connections)
+    request.signal.addEventListener('abort', () => connection.destroy(), { once: true })
+    answer.begin(connection, formats.get(answer.stream, 'bare'))
+    return new Response(connection.body, { status: 200, headers: answer.headers })
+  }
+}
+
+async function* bodyOf(request: Request): AsyncGenerator<Uint8Array, void, undefined> {
+  if (request.body === null) return
+  const reader = request.body.getReader()
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      yield value
+    }
+  } catch (error) {
+    throw new HydrantError('malformed-body', 'The body did not arrive whole.', { cause: error })
+  } finally {
+    reader.releaseLock()
+  }
+}

@@ -1,0 +1,127 @@
+// Publishing over HTTP (PROTOCOL.md, 7): what kind of body it is decides how it becomes events.
+//
+//   POST /events/<topic>   the body is the data of one event
+//   POST /events           JSON: an event, or an array; NDJSON: a line per event; CloudEvents: one, or a batch
+//
+// An event is never partly published; of a batch all or none. An NDJSON stream is no batch: each group of lines that
+// has arrived is one, and the answer says how far it came.
+
+import { HydrantError } from '../hub/errors.ts'
+import type { EventInput } from '../hub/event.ts'
+import type { Hub } from '../hub/hub.ts'
+import { quote } from '../hub/topic.ts'
+import { decodeText, parseJson, readBody, readLines } from './body.ts'
+import { cloudEventOfHeaders, parseCloudEvent } from './cloudevents.ts'
+import { parseEventJson } from './event-json.ts'
+import { jsonReply, problemReply, type HttpRequest, type Reply } from './exchange.ts'
+import { isTextMedia, mediaOf } from './media.ts'
+import { checkKeys, mapOne, topicOfPath } from './query.ts'
+
+/** Room for the envelope around the data of an NDJSON line: topic, type and key, and escapes. */
+const LINE_OVERHEAD = 4_096
+
+/** Answers `POST /events` and `POST /events/<topic>`. */
+export async function publish(hub: Hub, request: HttpRequest): Promise<Reply> {
+  checkKeys(request.query, ['type', 'key'])
+  const encoding = request.header('content-encoding') ?? 'identity'
+  if (encoding !== 'identity') {
+    throw new HydrantError(
+      'unsupported-media-type',
+      `Content-Encoding ${quote(encoding)} is not taken; send the body as it is.`,
+    )
+  }
+  const topic = topicOfPath(request.path)
+  const media = mediaOf(request.header('content-type'))
+  if (isNdjson(media)) return publishLines(hub, request, topic)
+  if (media === 'application/cloudevents-batch+json')
+    return publishBatch(hub, request, (value) => parseCloudEvent(value, topic))
+  if (media === 'application/cloudevents+json')
+    return publishOne(hub, request, parseCloudEvent(await jsonOf(hub, request), topic))
+  if (request.header('ce-specversion') !== undefined) {
+    const event = cloudEventOfHeaders((name) => request.header(name), topic)
+    return publishOne(hub, request, { ...event, data: await rawData(hub, request, media) })
+  }
+  if (topic !== undefined) return publishRaw(hub, request, topic, media)
+  if (media === 'application/json') return publishBatch(hub, request, (value) => parseEventJson(value))
+  throw new HydrantError(
+    'unsupported-media-type',
+    `POST /events takes application/json, application/x-ndjson and CloudEvents, not ${quote(media)}. To publish a body as it is: POST /events/<topic>.`,
+  )
+}
+
+/** Every media type that NDJSON goes by. */
+export function isNdjson(media: string): boolean {
+  return media === 'application/x-ndjson' || media === 'application/ndjson' || media === 'application/jsonl'
+}
+
+async function publishRaw(hub: Hub, request: HttpRequest, topic: string, media: string): Promise<Reply> {
+  const type = mapOne(request.query, 'type', (text) => text)
+  const key = mapOne(request.query, 'key', (text) => text)
+  return publishOne(hub, request, { topic, type, key, data: await rawData(hub, request, media) })
+}
+
+async function publishOne(hub: Hub, request: HttpRequest, event: EventInput): Promise<Reply> {
+  const id = await hub.publish(event, { idempotencyKey: request.header('idempotency-key') })
+  return jsonReply(200, { id })
+}
+
+/** A JSON value: one event answers `id`, an array answers `ids`. */
+async function publishBatch(hub: Hub, request: HttpRequest, parse: (value: unknown) => EventInput): Promise<Reply> {
+  const body = await jsonOf(hub, request)
+  if (!Array.isArray(body)) return publishOne(hub, request, parse(body))
+  const events = body.map((value: unknown, at) => locate(`Event ${at}`, () => parse(value)))
+  const ids = await hub.publishBatch(events, { idempotencyKey: request.header('idempotency-key') })
+  return jsonReply(200, { ids })
+}
+
+/** Lines as they come, each group acknowledged by the log before more is read. */
+async function publishLines(hub: Hub, request: HttpRequest, topic: string | undefined): Promise<Reply> {
+  let published = 0
+  let line = 0
+  let lastId: string | undefined
+  try {
+    for await (const lines of readLines(request.body, hub.limits.eventBytesMax * 2 + LINE_OVERHEAD)) {
+      const events: EventInput[] = []
+      let fault: unknown
+      for (const bytes of lines) {
+        line += 1
+        const text = decodeText(bytes).trim()
+        if (text === '') continue
+        try {
+          events.push(locate(`Line ${line}`, () => parseEventJson(parseJson(text), topic)))
+        } catch (error) {
+          fault = error
+          break
+        }
+      }
+      for (let at = 0; at < events.length; at += hub.limits.batchEventsMax) {
+        const ids = await hub.publishBatch(events.slice(at, at + hub.limits.batchEventsMax))
+        published += ids.length
+        lastId = ids.at(-1)
+      }
+      if (fault !== undefined) throw fault
+    }
+  } catch (error) {
+    return { ...problemReply(error, { published, ...(lastId === undefined ? {} : { lastId }) }), closes: true }
+  }
+  return jsonReply(200, { published, ...(lastId === undefined ? {} : { lastId }) })
+}
+
+async function jsonOf(hub: Hub, request: HttpRequest): Promise<unknown> {
+  return parseJson(decodeText(await readBody(request.body, hub.limits.batchBytesMax, 'batch-too-large')))
+}
+
+async function rawData(hub: Hub, request: HttpRequest, media: string): Promise<string | Uint8Array> {
+  const bytes = await readBody(request.body, hub.limits.eventBytesMax, 'event-too-large')
+  // The bytes may stand in a piece of the socket's that is many times larger: a copy, so that the window's count is true.
+  return isTextMedia(media) ? decodeText(bytes) : Uint8Array.from(bytes)
+}
+
+/** Says where in a batch something is wrong. */
+function locate<Result>(place: string, run: () => Result): Result {
+  try {
+    return run()
+  } catch (error) {
+    throw error instanceof HydrantError ? new HydrantError(error.code, `${place}: ${error.message}`) : error
+  }
+}

@@ -1,0 +1,242 @@
+// The hub: what a program holds. It publishes into the engine, and offers what the engine's tail brings to its feeds.
+//
+//   publish ─► checkEvent ─► engine.append ─► (tail) ─► window ─► router ─► feeds
+//
+// One way: nothing below calls back up but the tail, with a range of events.
+
+import type { LagPolicy } from 'hydrant-client/wire'
+import type { Engine, LogRange } from '../engine/engine.ts'
+import type { Clock } from './clock.ts'
+import { Counters } from './counters.ts'
+import { HydrantError } from './errors.ts'
+import { checkEvent, type CheckedEvent, type EventInput, type JsonValue } from './event.ts'
+import type { Feed } from './feed.ts'
+import { fingerprintOf } from './fingerprint.ts'
+import { resolveLimits, type Limits } from './limits.ts'
+import { Router } from './router.ts'
+import { Selection } from './selection.ts'
+import { publishFrom, type PublishFromOptions } from './source.ts'
+import { findStart, type Start, type StartRequest } from './start.ts'
+import { Subscription } from './subscription.ts'
+import { quote } from './topic.ts'
+import { Window } from './window.ts'
+
+/** What a hub is made of. */
+export interface HubParts {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly limits?: Partial<Limits>
+  /** What happens to subscribers that cannot keep up and do not say themselves. Default `disconnect`. */
+  readonly lag?: LagPolicy
+  /** Hears of errors that have no caller to be told. Default: they are thrown outside of everything, which ends the process. */
+  readonly onError?: (error: unknown) => void
+}
+
+/** Options of a publish. */
+export interface PublishOptions {
+  /** A retry with the same key stores nothing and answers the first ids; with another body it is an error. */
+  readonly idempotencyKey?: string | undefined
+}
+
+/** Options of an in-process subscription. */
+export interface SubscribeOptions extends StartRequest {
+  /** Only events of these types. */
+  readonly types?: readonly string[]
+  /** How many events it may fall behind before it skips. Default: the limit `capacityEvents`. */
+  readonly capacityEvents?: number
+  /** Ends it. */
+  readonly signal?: AbortSignal
+}
+
+/** One log and everybody who follows it. Usable at once: what needs the engine waits until it is open. */
+export class Hub {
+  readonly limits: Limits
+  readonly lag: LagPolicy
+  readonly counters: Counters = new Counters()
+  readonly engine: Engine
+  readonly clock: Clock
+  /** Resolves when the engine is open; rejects with its error when it cannot be. */
+  readonly ready: Promise<void>
+  #window: Window | undefined
+  readonly #router = new Router()
+  readonly #subscriptions = new Set<Subscription>()
+  readonly #closers: (() => Promise<void>)[] = []
+  readonly #onError: (error: unknown) => void
+  #closing: Promise<void> | undefined
+
+  constructor(parts: HubParts) {
+    this.limits = resolveLimits(parts.limits)
+    this.lag = parts.lag ?? 'disconnect'
+    this.engine = parts.engine
+    this.clock = parts.clock
+    this.#onError = parts.onError ?? throwOutside
+    this.ready = this.#open()
+    this.ready.catch(() => {}) // told to everyone who awaits it
+  }
+
+  /** Publishes one event; answers its id once the engine has stored it. Rejects with a HydrantError. */
+  async publish(event: EventInput, options: PublishOptions = {}): Promise<string> {
+    const [id] = await this.#append([checkEvent(event, this.limits)], options)
+    if (id === undefined) throw new HydrantError('unavailable', 'The engine gave no id for the event.')
+    return id
+  }
+
+  /** Publishes all or none, in this order; answers the ids. Rejects with a HydrantError that says which event is wrong. */
+  async publishBatch(events: readonly EventInput[], options: PublishOptions = {}): Promise<readonly string[]> {
+    if (events.length > this.limits.batchEventsMax) {
+      throw new HydrantError(
+        'batch-too-large',
+        `The batch has ${events.length} events; at most ${this.limits.batchEventsMax} may be. An NDJSON stream has no such bound.`,
+      )
+    }
+    const batch = events.map((event, at) => {
+      try {
+        return checkEvent(event, this.limits)
+      } catch (error) {
+        throw error instanceof HydrantError && events.length > 1
+          ? new HydrantError(error.code, `Event ${at}: ${error.message}`)
+          : error
+      }
+    })
+    return batch.length === 0 ? [] : this.#append(batch, options)
+  }
+
+  /** Publishes every item of a source, with backpressure into it; answers how many. See {@link publishFrom}. */
+  publishFrom(
+    source: AsyncIterable<JsonValue | Uint8Array> | Iterable<JsonValue | Uint8Array>,
+    options: PublishFromOptions,
+  ): Promise<number> {
+    return publishFrom(source, options, (event) => this.publish(event), this.clock)
+  }
+
+  /** Follows topics and patterns in this process. Throws a HydrantError when a name is malformed. */
+  subscribe(topics: string | readonly string[], options: SubscribeOptions = {}): Subscription {
+    const selection = this.select(typeof topics === 'string' ? [topics] : topics, options.types)
+    const source = {
+      engine: this.engine,
+      window: () => this.window,
+      idAt: (offset: number) => this.idAt(offset),
+      ended: (subscription: Subscription) => this.#forget(subscription),
+    }
+    const subscription = new Subscription(
+      source,
+      selection,
+      this.start(options, selection),
+      options.capacityEvents ?? this.limits.capacityEvents,
+    )
+    this.#subscriptions.add(subscription)
+    this.#router.add(subscription)
+    options.signal?.addEventListener('abort', () => subscription.end(), { once: true })
+    if (this.#closing !== undefined || options.signal?.aborted === true) subscription.end()
+    return subscription
+  }
+
+  /** Ends every subscription and connection, then the engine. Resolves when all is closed, at the latest after `closeMs`. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** Whether `close` was called. */
+  get isClosing(): boolean {
+    return this.#closing !== undefined
+  }
+
+  /** Whether the engine is open. */
+  get isOpen(): boolean {
+    return this.#window !== undefined
+  }
+
+  /** The newest part of the log. Only valid once `ready` has resolved. */
+  get window(): Window {
+    if (this.#window === undefined) throw new HydrantError('unavailable', 'The log is not open yet.')
+    return this.#window
+  }
+
+  /** The id of a position in the log, also of one that no event has. */
+  idAt(offset: number): string {
+    return this.engine.bounds().epochs.idAt(offset)
+  }
+
+  /** Checks and normalizes what a subscriber asks for. */
+  select(topics: Iterable<string>, types?: Iterable<string>): Selection {
+    return Selection.of(topics, types, this.limits.topicsMax)
+  }
+
+  /** Finds where a stream starts. */
+  async start(request: StartRequest, selection: Selection): Promise<Start> {
+    await this.ready
+    return findStart(this.engine, request, selection)
+  }
+
+  /** @internal Tells of an error that nobody awaits. */
+  report(error: unknown): void {
+    this.#onError(error)
+  }
+
+  /** @internal Offers new events to a feed, from now on. */
+  addFeed(feed: Feed): void {
+    this.#router.add(feed)
+  }
+
+  /** @internal Stops. */
+  removeFeed(feed: Feed): void {
+    this.#router.remove(feed)
+  }
+
+  /** @internal Something that must end before the engine does. */
+  onClose(closer: () => Promise<void>): void {
+    this.#closers.push(closer)
+  }
+
+  async #open(): Promise<void> {
+    const { head } = await this.engine.open((range) => this.#receive(range))
+    this.#window = this.engine.window ?? new Window({ bytesMax: this.limits.windowBytes, after: head })
+  }
+
+  #receive(range: LogRange): void {
+    if (this.engine.window === undefined) for (const event of range.events) this.window.append(event)
+    for (const event of range.events) this.#router.offer(event)
+  }
+
+  async #append(batch: readonly CheckedEvent[], options: PublishOptions): Promise<readonly string[]> {
+    const { idempotencyKey: key } = options
+    if (key !== undefined && (key === '' || key.length > this.limits.nameBytesMax)) {
+      throw new HydrantError(
+        'malformed-idempotency-key',
+        `The idempotency key ${quote(key)} must be 1 to ${this.limits.nameBytesMax} characters.`,
+      )
+    }
+    if (this.#closing !== undefined)
+      throw new HydrantError('shutting-down', 'The hub is closing; publish again to the next one.')
+    await this.ready
+    const ids = await this.engine.append(
+      batch,
+      key === undefined ? undefined : { key, fingerprint: fingerprintOf(batch) },
+    )
+    this.counters.published += batch.length
+    for (const event of batch) this.counters.publishedBytes += event.data.length
+    return ids
+  }
+
+  #forget(subscription: Subscription): void {
+    this.#subscriptions.delete(subscription)
+    this.#router.remove(subscription)
+  }
+
+  async #close(): Promise<void> {
+    for (const subscription of this.#subscriptions) subscription.end()
+    const closers = Promise.allSettled(this.#closers.map((closer) => closer()))
+    let cancel = (): void => {}
+    const deadline = new Promise<void>((resolve) => (cancel = this.clock.after(this.limits.closeMs, resolve)))
+    await Promise.race([closers, deadline])
+    cancel()
+    await this.engine.close()
+  }
+}
+
+function throwOutside(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}

@@ -1,0 +1,188 @@
+// Every limit of a hub, in one table: what is bounded, in which unit, at which default, and why there.
+
+/** One row of the table. */
+export interface Limit {
+  readonly unit: 'bytes' | 'ms' | 'events' | 'sockets' | 'items' | 'per second'
+  readonly default: number
+  /** The least value that makes sense; anything below is refused at start. */
+  readonly min: number
+  readonly reason: string
+}
+
+/** The table. The unit stands last in each name; `…Max` bounds, the others set. */
+export const LIMITS = {
+  windowBytes: {
+    unit: 'bytes',
+    default: 67_108_864,
+    min: 65_536,
+    reason:
+      'The newest part of the log, in memory: about 100,000 events of 256 bytes, or five minutes at 300 a second.',
+  },
+  eventBytesMax: {
+    unit: 'bytes',
+    default: 1_048_576,
+    min: 1,
+    reason:
+      'Data of one event. Over 64 KB some Go clients fail with their default buffers; a firehose of larger things should carry links.',
+  },
+  batchEventsMax: {
+    unit: 'events',
+    default: 10_000,
+    min: 1,
+    reason: 'Events of one atomic batch: they are held until all are checked. An NDJSON stream has no such bound.',
+  },
+  batchBytesMax: {
+    unit: 'bytes',
+    default: 16_777_216,
+    min: 1_024,
+    reason: 'Body of one request that is held whole (all but NDJSON streams).',
+  },
+  topicsMax: {
+    unit: 'items',
+    default: 100,
+    min: 1,
+    reason: 'Topics and patterns of one selection: as many as fit a URL comfortably, and each costs a match per event.',
+  },
+  nameBytesMax: {
+    unit: 'bytes',
+    default: 255,
+    min: 1,
+    reason:
+      'A topic, a type, a key or an idempotency key: it is kept with every event, and in tables of what was trimmed.',
+  },
+  flushBytesMax: {
+    unit: 'bytes',
+    default: 262_144,
+    min: 4_096,
+    reason:
+      'One write to one socket: joins a thousand small events, and pins no more than this while a socket is stalled.',
+  },
+  pinnedBytesMax: {
+    unit: 'bytes',
+    default: 67_108_864,
+    min: 262_144,
+    reason:
+      'Written but not taken by stalled sockets, each Buffer counted once; beyond it the longest stalled are disconnected.',
+  },
+  stallMs: {
+    unit: 'ms',
+    default: 60_000,
+    min: 100,
+    reason: 'How long a client may read nothing at all while events wait for it, before it is disconnected, to resume.',
+  },
+  sliceSockets: {
+    unit: 'sockets',
+    default: 64,
+    min: 1,
+    reason:
+      'Sockets written before the event loop gets a turn. At 1,000 clients: 16 / 64 / 256 / all gave p99 68 / 33 / 30 / 19 ms with falling throughput.',
+  },
+  lingerMs: {
+    unit: 'ms',
+    default: 0,
+    min: 0,
+    reason: 'Waits this long for more events before a flush. 5 ms halves the CPU at 200 events/s, for 5 ms of latency.',
+  },
+  heartbeatMs: {
+    unit: 'ms',
+    default: 15_000,
+    min: 10,
+    reason: 'A sign of life on idle connections; nginx, HAProxy and load balancers cut idle ones after 30 to 60 s.',
+  },
+  retryMs: {
+    unit: 'ms',
+    default: 2_000,
+    min: 0,
+    reason: 'What EventSource is told to wait before it comes back; a farewell adds as much again at random.',
+  },
+  connectionsMax: {
+    unit: 'items',
+    default: 100_000,
+    min: 1,
+    reason:
+      'Open streams and sockets: at 17 KB each with node:http this is 1.7 GB. The process also needs that many file descriptors.',
+  },
+  subscriptionsMax: {
+    unit: 'items',
+    default: 100,
+    min: 1,
+    reason: 'Subscriptions of one WebSocket: as many as a page with a widget for each could want.',
+  },
+  messagesPerSecondMax: {
+    unit: 'per second',
+    default: 200,
+    min: 1,
+    reason:
+      'Messages a WebSocket client may send, with as much again saved up while it was silent: ten times a fast typist or a game loop of 60.',
+  },
+  scanEventsMax: {
+    unit: 'events',
+    default: 10_000,
+    min: 1,
+    reason: 'Events looked at in one reading of history, about a millisecond, before others get a turn.',
+  },
+  pageEventsMax: {
+    unit: 'events',
+    default: 1_000,
+    min: 1,
+    reason: 'Events on one JSON page of history.',
+  },
+  capacityEvents: {
+    unit: 'events',
+    default: 1_024,
+    min: 1,
+    reason: 'How far an in-process subscriber may fall behind before it skips, as in tokio broadcast channels.',
+  },
+  trimmedTopicsMax: {
+    unit: 'items',
+    default: 100_000,
+    min: 1,
+    reason: 'Pairs of topic and type whose last trimmed offset is remembered, about 200 bytes each.',
+  },
+  idempotencyKeysMax: {
+    unit: 'items',
+    default: 1_000_000,
+    min: 1,
+    reason: 'Idempotency keys remembered: ten minutes at 1,700 requests a second.',
+  },
+  idempotencyMs: {
+    unit: 'ms',
+    default: 600_000,
+    min: 1_000,
+    reason: 'How long a retry is recognized: longer than any client keeps retrying one request.',
+  },
+  epochsMax: {
+    unit: 'items',
+    default: 1_000,
+    min: 1,
+    reason: 'Terms of the log that ids can be resumed over; ids of older ones are a gap.',
+  },
+  closeMs: {
+    unit: 'ms',
+    default: 10_000,
+    min: 0,
+    reason: 'From the wish to stop to the end of the process, whatever clients do. Kubernetes kills after 30 s.',
+  },
+} as const
+
+/** The name of a limit. */
+export type LimitName = keyof typeof LIMITS
+
+/** A value for each limit, in the unit that its name ends with. */
+export type Limits = { readonly [Name in LimitName]: number }
+
+/** Fills in the defaults. Throws a RangeError that names the limit when a value is no number or below its least. */
+export function resolveLimits(given: Partial<Limits> = {}): Limits {
+  const limits: Record<string, number> = {}
+  for (const [name, limit] of Object.entries<Limit>(LIMITS)) limits[name] = limit.default
+  for (const [name, value] of Object.entries(given)) {
+    const limit: Limit | undefined = Object.hasOwn(LIMITS, name) ? LIMITS[name as LimitName] : undefined
+    if (limit === undefined) throw new RangeError(`there is no limit named ${name}`)
+    if (value === undefined) continue
+    if (!Number.isFinite(value) || value < limit.min) {
+      throw new RangeError(`${name} must be at least ${limit.min} (${limit.unit}), not ${value}`)
+    }
+    limits[name] = value
+  }
+  return limits as Limits
+}

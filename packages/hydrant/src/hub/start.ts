@@ -1,0 +1,87 @@
+// Where a stream starts (PROTOCOL.md, 4): an id beats everything, then at most one of since, last, earliest; else now.
+
+import { parseId, type Gap } from 'hydrant-client/wire'
+import type { Engine, Seek } from '../engine/engine.ts'
+import { HydrantError } from './errors.ts'
+import type { Selection } from './selection.ts'
+import { quote } from './topic.ts'
+
+/** The places a stream can start at, as requests name them. */
+export interface StartRequest {
+  /** Strictly after this id. One that is not ours is a gap `epoch`: its client did see something, somewhere. */
+  readonly lastEventId?: string | undefined
+  /** What is retained from this time on, in milliseconds since 1970. */
+  readonly sinceMs?: number | undefined
+  /** The newest N selected events that are retained. */
+  readonly last?: number | undefined
+  /** Everything that is retained. */
+  readonly earliest?: boolean | undefined
+}
+
+/** A start, found. */
+export interface Start {
+  /** Everything after this offset follows. */
+  readonly after: number
+  /** Whether an id was given: then the client knows where it is, and needs no opening block. */
+  readonly resumed: boolean
+  /** Told first. */
+  readonly gap: Gap | undefined
+}
+
+/** Checks that at most one place is named. Throws `conflicting-start`. */
+export function checkStart(request: StartRequest): void {
+  const named = [request.sinceMs, request.last, request.earliest === true ? true : undefined].filter(
+    (one) => one !== undefined,
+  )
+  if (named.length > 1) throw new HydrantError('conflicting-start', 'Give only one of since, last and earliest.')
+}
+
+/** Finds where to start. `now` is answered at once, so that nothing published after the call is missed. */
+export async function findStart(engine: Engine, request: StartRequest, selection: Selection): Promise<Start> {
+  checkStart(request)
+  if (request.lastEventId !== undefined) return resumeFrom(engine, request.lastEventId)
+  const seek = seekOf(request)
+  const after = seek === undefined ? engine.bounds().head : await engine.seek(seek, selection)
+  return { after, resumed: false, gap: undefined }
+}
+
+function resumeFrom(engine: Engine, text: string): Start {
+  const { floor, head, epochs } = engine.bounds()
+  const id = parseId(text)
+  const { after, known } = id === undefined ? { after: floor, known: false } : epochs.resume(id, floor, head)
+  const gap: Gap | undefined = known
+    ? undefined
+    : { from: text, to: epochs.idAt(after), reason: 'epoch', certain: false }
+  return { after, resumed: true, gap }
+}
+
+function seekOf(request: StartRequest): Seek | undefined {
+  if (request.last !== undefined) return { last: request.last }
+  if (request.sinceMs !== undefined) return { sinceMs: request.sinceMs }
+  return request.earliest === true ? { earliest: true } : undefined
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/
+
+/** Reads `since`: a duration back from now (`500ms`, `90s`, `15m`, `2h`, `7d`) or an RFC 3339 time. Throws `malformed-query`. */
+export function parseSince(text: string, nowMs: number): number {
+  const duration = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text)
+  const unitMs = UNITS_MS[duration?.[2] ?? '']
+  if (duration !== null && unitMs !== undefined) return nowMs - Number(duration[1]) * unitMs
+  const timeMs = TIME.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(timeMs)) {
+    throw new HydrantError(
+      'malformed-query',
+      `since is ${quote(text)}; it must be a duration like 90s, 15m, 2h or a time like 2026-01-31T12:00:00Z.`,
+    )
+  }
+  return timeMs
+}
+
+/** Reads `last`: a whole number of events. Throws `malformed-query`. */
+export function parseLast(text: string): number {
+  if (!/^\d{1,9}$/.test(text))
+    throw new HydrantError('malformed-query', `last is ${quote(text)}; it must be a whole number of events.`)
+  return Number(text)
+}

@@ -1,0 +1,142 @@
+// A broadcast: the feed that all connections with an equal selection and format share.
+//
+// What it gained since its last flush is encoded and joined once, into one payload for everybody at the head:
+//
+//   after ──── first ════════ to        a flush brings the events (after, to], of which `first` is the first
+//        └ cursors here get it ┘
+//
+// A cursor from `after` up to, not including, `first` has seen all before the flush and none of it. Any other live
+// cursor joined later: at or beyond `to` it needs nothing, in between it reads the rest for itself.
+
+import type { LogEvent } from '../hub/event.ts'
+import type { Feed } from '../hub/feed.ts'
+import type { Selection } from '../hub/selection.ts'
+import type { Window } from '../hub/window.ts'
+import { encode, type Format } from './format.ts'
+import { join, Payload } from './payload.ts'
+import type { Subscriber } from './subscriber.ts'
+
+/** One payload on its way to everybody who was live when it was made. */
+export interface Flush {
+  readonly payload: Payload
+  readonly after: number
+  readonly first: number
+  readonly targets: readonly Subscriber[]
+  /** Where among the targets it started, so that nobody is always last. */
+  readonly start: number
+  /** How many targets it has dealt with. */
+  done: number
+}
+
+/** See the head of the file. */
+export class Broadcast implements Feed {
+  readonly key: string
+  readonly selection: Selection
+  readonly format: Format
+  /** Subscribers at the head, in no order. */
+  readonly live: Subscriber[] = []
+  /** How many subscribers it has, live or not. */
+  members = 0
+  flush: Flush | undefined
+  /** When something was last written to the live, by the monotonic clock. */
+  wroteMs: number
+  /** The newest offset whose id the live were sent. */
+  named: number
+  /** Set when a sign of life is due. */
+  needsHeartbeat = false
+  readonly #wake: (broadcast: Broadcast) => void
+  #pending: LogEvent[] = []
+  /** The newest selected offset that was flushed, or the head when the broadcast was made. */
+  #flushed: number
+  #rotation = 0
+
+  constructor(
+    key: string,
+    selection: Selection,
+    format: Format,
+    head: number,
+    nowMs: number,
+    wake: (broadcast: Broadcast) => void,
+  ) {
+    this.key = key
+    this.selection = selection
+    this.format = format
+    this.#flushed = this.named = head
+    this.wroteMs = nowMs
+    this.#wake = wake
+  }
+
+  /** Whether a flush would bring something. */
+  get hasNews(): boolean {
+    return this.#pending.length > 0 || this.needsHeartbeat
+  }
+
+  offer(event: LogEvent): void {
+    if (this.#pending.push(event) === 1) this.#wake(this)
+  }
+
+  /** A subscriber reached the head. */
+  join(subscriber: Subscriber): void {
+    subscriber.state = 'live'
+    subscriber.place = this.live.push(subscriber) - 1
+  }
+
+  /** A live subscriber leaves. */
+  leave(subscriber: Subscriber): void {
+    const last = this.live.pop()
+    if (last !== undefined && last !== subscriber) {
+      this.live[subscriber.place] = last
+      last.place = subscriber.place
+    }
+    subscriber.place = -1
+  }
+
+  /** Begins a flush of what is new, up to `bytesMax`; undefined when there is nobody or nothing to tell. */
+  begin(window: Window, bytesMax: number): Flush | undefined {
+    const after = this.#flushed
+    const first = this.#pending[0]
+    if (first === undefined) return undefined
+    if (this.live.length === 0) {
+      this.abandonPending() // whoever comes next reads from its own cursor
+      return undefined
+    }
+    return this.#flushOf(this.#joinPending(window, bytesMax), after, first.offset)
+  }
+
+  /** Begins a flush that holds no event: a sign of life, or a fresher id. */
+  beginControl(bytes: Uint8Array, to: number): Flush | undefined {
+    return this.live.length === 0 ? undefined : this.#flushOf(new Payload(bytes, to, 0), 0, Number.MAX_SAFE_INTEGER)
+  }
+
+  /** Whether events that wait to be flushed have left the window: publishing outran us, and each must read for itself. */
+  isOverrun(window: Window): boolean {
+    const first = this.#pending[0]
+    return first !== undefined && first.offset <= window.floor
+  }
+
+  /** Forgets what waits: every live subscriber reads it from the log instead. */
+  abandonPending(): void {
+    this.#flushed = this.#pending.at(-1)?.offset ?? this.#flushed
+    this.#pending = []
+  }
+
+  #flushOf(payload: Payload, after: number, first: number): Flush {
+    const targets = this.live.slice()
+    this.#rotation = (this.#rotation + 64) % targets.length
+    return { payload, after, first, targets, start: this.#rotation, done: 0 }
+  }
+
+  #joinPending(window: Window, bytesMax: number): Payload {
+    const parts: Uint8Array[] = []
+    let bytes = 0
+    for (const event of this.#pending) {
+      const part = encode(event, this.format, window)
+      if (bytes > 0 && bytes + part.length > bytesMax) break
+      parts.push(part)
+      bytes += part.length
+    }
+    this.#flushed = this.#pending[parts.length - 1]?.offset ?? this.#flushed
+    this.#pending = parts.length === this.#pending.length ? [] : this.#pending.slice(parts.length)
+    return new Payload(join(parts, bytes), this.#flushed, parts.length)
+  }
+}

@@ -1,0 +1,33 @@
+// A wire format: how events, and what we say ourselves, become bytes on one kind of connection.
+
+import type { Gap } from 'hydrant-client/wire'
+import type { LogEvent } from '../hub/event.ts'
+import type { Window } from '../hub/window.ts'
+
+/** Everything that goes out in one format. What it makes depends on its arguments alone, so that all subscribers share it. */
+export interface Format {
+  /** Names the format in a feed's key. */
+  readonly name: string
+  /** Where this format's bytes stand in `LogEvent.encodings`. */
+  readonly slot: number
+  /** One event. */
+  event(event: LogEvent): Uint8Array
+  /** Missing events; undefined where the format cannot tell of them, and the connection has to end instead. */
+  gap(gap: Gap): Uint8Array | undefined
+  /** A fresher id on a quiet stream; undefined where the format has no ids. */
+  position(id: string): Uint8Array | undefined
+  /** The last bytes: come back after so many milliseconds, with this id; undefined where a close code says so. */
+  bye(id: string, retryMs: number): Uint8Array | undefined
+  /** A sign of life; undefined where the transport has its own. */
+  readonly heartbeat: Uint8Array | undefined
+}
+
+/** The event's bytes: made at most once per format, charged to the window while it holds the event. */
+export function encode(event: LogEvent, format: Format, window: Window): Uint8Array {
+  const known = event.encodings[format.slot]
+  if (known !== undefined) return known
+  const bytes = format.event(event)
+  event.encodings[format.slot] = bytes
+  window.charge(event, bytes.length)
+  return bytes
+}

@@ -1,0 +1,115 @@
+// What a client of the subprotocol may say, checked: from JSON of a stranger to a message of ours.
+
+import type { LagPolicy } from 'hydrant-client/wire'
+import { parseId } from 'hydrant-client/wire'
+import { HydrantError } from '../hub/errors.ts'
+import type { EventInput } from '../hub/event.ts'
+import { parseSince, type StartRequest } from '../hub/start.ts'
+import { quote } from '../hub/topic.ts'
+
+/** A wish to subscribe. */
+export interface ParsedSubscribe {
+  readonly kind: 'subscribe'
+  readonly sub: number
+  readonly topics: readonly string[]
+  readonly types: readonly string[]
+  readonly start: StartRequest
+  readonly lag: LagPolicy | undefined
+}
+
+/** A wish to publish. */
+export interface ParsedPublish {
+  readonly kind: 'publish'
+  readonly event: EventInput
+  readonly ack: number | undefined
+  readonly idempotencyKey: string | undefined
+}
+
+/** A message of a client. */
+export type ParsedMessage = ParsedSubscribe | ParsedPublish | { readonly kind: 'unsubscribe'; readonly sub: number }
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** Reads a message; `bytes` are the data of a binary frame. Throws a HydrantError `malformed-message` or `malformed-id`. */
+export function parseClientMessage(message: unknown, bytes: Uint8Array | undefined, nowMs: number): ParsedMessage {
+  const fields = fieldsOf(message, ['subscribe', 'unsubscribe', 'publish', 'ack', 'idempotencyKey'], 'The message')
+  if (fields['publish'] !== undefined) return parsePublish(fields, bytes)
+  if (bytes !== undefined) throw malformed('A binary frame can only publish')
+  if (fields['subscribe'] !== undefined) return parseSubscribe(fields['subscribe'], nowMs)
+  if (fields['unsubscribe'] === undefined) throw malformed('The message must subscribe, unsubscribe or publish')
+  const { sub } = fieldsOf(fields['unsubscribe'], ['sub'], 'unsubscribe')
+  return { kind: 'unsubscribe', sub: numberOf(sub, 'sub') }
+}
+
+function parseSubscribe(value: unknown, nowMs: number): ParsedSubscribe {
+  const known = ['sub', 'topics', 'types', 'lastEventId', 'since', 'last', 'earliest', 'lag']
+  const fields = fieldsOf(value, known, 'subscribe')
+  const since = textOf(fields['since'], 'since')
+  const lastEventId = textOf(fields['lastEventId'], 'lastEventId')
+  if (lastEventId !== undefined && parseId(lastEventId) === undefined) {
+    throw new HydrantError('malformed-id', `lastEventId is ${quote(lastEventId)}; an id looks like 0123456789ab-42.`)
+  }
+  return {
+    kind: 'subscribe',
+    sub: numberOf(fields['sub'], 'sub'),
+    topics: textsOf(fields['topics'], 'topics') ?? [],
+    types: textsOf(fields['types'], 'types') ?? [],
+    start: {
+      lastEventId,
+      sinceMs: since === undefined ? undefined : parseSince(since, nowMs),
+      last: fields['last'] === undefined ? undefined : numberOf(fields['last'], 'last'),
+      earliest: fields['earliest'] === true ? true : undefined,
+    },
+    lag: lagOf(fields['lag']),
+  }
+}
+
+function parsePublish(fields: Fields, bytes: Uint8Array | undefined): ParsedPublish {
+  const event = fieldsOf(fields['publish'], ['topic', 'type', 'key', 'data', 'dataBase64'], 'publish')
+  const topic = textOf(event['topic'], 'topic')
+  if (topic === undefined) throw malformed('publish names no topic')
+  const text = textOf(event['data'], 'data')
+  const base64 = textOf(event['dataBase64'], 'dataBase64')
+  if ([bytes, text, base64].filter((one) => one !== undefined).length > 1) throw malformed('publish has its data twice')
+  const data =
+    bytes === undefined ? (base64 === undefined ? text : Buffer.from(base64, 'base64')) : Uint8Array.from(bytes)
+  return {
+    kind: 'publish',
+    event: { topic, type: textOf(event['type'], 'type'), key: textOf(event['key'], 'key'), data },
+    ack: fields['ack'] === undefined ? undefined : numberOf(fields['ack'], 'ack'),
+    idempotencyKey: textOf(fields['idempotencyKey'], 'idempotencyKey'),
+  }
+}
+
+function fieldsOf(value: unknown, known: readonly string[], what: string): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw malformed(`${what} must be a JSON object`)
+  for (const field of Object.keys(value))
+    if (!known.includes(field)) throw malformed(`${what} has the unknown field ${quote(field)}`)
+  return { ...value }
+}
+
+function textOf(value: unknown, name: string): string | undefined {
+  if (value === undefined || typeof value === 'string') return value
+  throw malformed(`${name} must be a string`)
+}
+
+function textsOf(value: unknown, name: string): readonly string[] | undefined {
+  if (value === undefined) return undefined
+  if (Array.isArray(value) && value.every((one): one is string => typeof one === 'string')) return value
+  throw malformed(`${name} must be an array of strings`)
+}
+
+function numberOf(value: unknown, name: string): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value
+  throw malformed(`${name} must be a whole number from 0 to 2147483647`)
+}
+
+function lagOf(value: unknown): LagPolicy | undefined {
+  if (value === undefined || value === 'disconnect' || value === 'skip') return value
+  throw malformed('lag must be "disconnect" or "skip"')
+}
+
+function malformed(fault: string): HydrantError {
+  return new HydrantError('malformed-message', `${fault}.`)
+}

@@ -1,0 +1,88 @@
+// A WebSocket as a connection: `ws` speaks the protocol, broadcast frames go to the socket beside it.
+//
+// Frames are made once for all (websocket-format.ts) and written whole, only while the WebSocket is open; `ws` writes
+// its own frames (pongs, closes, answers) whole as well, so the two never interleave. Nothing is compressed by `ws`
+// here: a compressed message of its own would break the sequence. Heartbeats are pings, sent by websockets.ts.
+
+import type { Socket } from 'node:net'
+import { CLOSE_CODES, type CloseReason } from 'hydrant-client/wire'
+import type { WebSocket } from 'ws'
+import type { EndReason } from '../hub/counters.ts'
+import { Connection, type ConnectionOwner } from './connection.ts'
+import type { Subscriber } from './subscriber.ts'
+import { textFrame } from './websocket-format.ts'
+
+const OPEN = 1
+
+const CLOSE_REASONS: { readonly [Reason in EndReason]: CloseReason } = {
+  lagged: 'lagged',
+  pinned: 'lagged',
+  unresponsive: 'unresponsive',
+  'rate-exceeded': 'rate-exceeded',
+  'malformed-message': 'malformed-message',
+  'shutting-down': 'going-away',
+  'too-many-connections': 'too-many-connections',
+  'internal-error': 'internal-error',
+  gap: 'gap',
+  garbage: 'malformed-message',
+}
+
+/** See the head of the file. */
+export class WebSocketConnection extends Connection {
+  readonly transport = 'websocket'
+  #life: 'quiet' | 'spoke' | 'asked' = 'quiet'
+  readonly #webSocket: WebSocket
+  readonly #socket: Socket
+  readonly #isLabelled: boolean
+  #speaker: Subscriber | undefined
+
+  /** `isLabelled`: events are told apart by subscription (the subprotocol); plain messages are not. */
+  constructor(webSocket: WebSocket, socket: Socket, isLabelled: boolean, owner: ConnectionOwner) {
+    super(owner)
+    this.#webSocket = webSocket
+    this.#socket = socket
+    this.#isLabelled = isLabelled
+    socket.on('drain', () => this.drained())
+    webSocket.on('close', () => this.closed())
+    webSocket.on('error', () => this.closed()) // ws has closed it with the right code; what is left is to forget it
+    webSocket.on('pong', () => this.heard())
+  }
+
+  send(bytes: Uint8Array): boolean {
+    const socket = this.#socket
+    if (this.isClosed || this.#webSocket.readyState !== OPEN) return true
+    return socket.write(bytes) || socket.writableLength === 0
+  }
+
+  override turnTo(subscriber: Subscriber): void {
+    if (!this.#isLabelled || this.#speaker === subscriber) return
+    this.#speaker = subscriber
+    this.send(textFrame(JSON.stringify({ sub: subscriber.label })))
+  }
+
+  /** The client gave a sign of life. */
+  heard(): void {
+    this.#life = 'spoke'
+  }
+
+  /** Asks for a sign of life, unless there was one since the last call. False: the last question was not answered. */
+  askLife(): boolean {
+    if (this.#life === 'asked') return false
+    if (this.#life === 'quiet' && this.#webSocket.readyState === OPEN) {
+      this.#webSocket.ping()
+      this.#life = 'asked'
+    } else this.#life = 'quiet'
+    return true
+  }
+
+  end(reason: EndReason | undefined): void {
+    const name = reason === undefined ? 'done' : CLOSE_REASONS[reason]
+    this.#webSocket.close(CLOSE_CODES[name], name)
+    this.closed()
+  }
+
+  destroy(): void {
+    this.#webSocket.terminate()
+    this.closed()
+  }
+}

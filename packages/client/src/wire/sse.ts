@@ -1,4 +1,5 @@
-// Server-Sent Events, written and read: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+// Server-Sent Events, written and read:
+// https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
 /** What one block of an event stream says. */
 export interface SseBlock {
@@ -19,7 +20,8 @@ export function formatSse(block: SseBlock): string {
   const event = block.type === undefined || block.type === 'message' ? '' : `event: ${block.type}\n`
   const retry = block.retryMs === undefined ? '' : `retry: ${block.retryMs}\n`
   const id = block.id === undefined ? '' : `id: ${block.id}\n`
-  return `${event}data: ${isOneLine(block.data) ? block.data : block.data.replace(LINE_END, '\ndata: ')}\n${retry}${id}\n`
+  const data = isOneLine(block.data) ? block.data : block.data.replace(LINE_END, '\ndata: ')
+  return `${event}data: ${data}\n${retry}${id}\n`
 }
 
 const LINE_END = /\r\n|\r|\n/g
@@ -54,7 +56,8 @@ export interface SseHandlers {
  * Reads an event stream from pieces of text, cut anywhere, even between CR and LF.
  *
  * A block that the stream's end cuts off is not delivered (the specification's "incomplete event").
- * The text between two line ends is held, so the caller bounds it: `lineLengthMax` characters (default 16 Mi) or a RangeError.
+ * The text between two line ends is held, so the caller bounds it: `lineLengthMax` characters (default 16 Mi)
+ * or a RangeError.
  */
 export class SseParser {
   #handlers: SseHandlers

@@ -27,7 +27,10 @@ export interface EngineCapabilities {
 /** Some of the log: all selected events in (cursor, to], except those that the gap speaks of. */
 export interface LogRange {
   readonly events: readonly LogEvent[]
-  /** How far the range reaches. Completeness is carried by this, not by the offsets: holes between them mean nothing. */
+  /**
+   * How far the range reaches. Completeness is carried by this, not by the offsets: holes between them mean
+   * nothing.
+   */
   readonly to: number
 }
 
@@ -106,7 +109,10 @@ export interface Engine {
   bounds(): LogBounds
   /** Stores a batch and answers its ids. A retry with the same idempotency key answers the first ids. */
   append(batch: readonly CheckedEvent[], idempotency?: Idempotency): Promise<readonly string[]>
-  /** Reads history. Answers a range with at least one event, or one that reaches further than the cursor, or the head. */
+  /**
+   * Reads history. Answers a range with at least one event, or one that reaches further than the cursor, or the
+   * head.
+   */
   read(request: ReadRequest): Promise<History>
   /** The offset after which a stream must start to contain what was asked for, and no more. */
   seek(seek: Seek, selection: Selection): Promise<number>

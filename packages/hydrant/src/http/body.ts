@@ -45,7 +45,8 @@ const LF = 0x0a
 
 /**
  * The lines of a body, in groups: all that had arrived when the consumer came back. The next piece of the body is
- * asked for only then, so a slow consumer slows the sender down. Throws `event-too-large` for a line over `lineBytesMax`.
+ * asked for only then, so a slow consumer slows the sender down. Throws `event-too-large` for a line over
+ * `lineBytesMax`.
  */
 export async function* readLines(
   body: AsyncIterable<Uint8Array>,

@@ -35,14 +35,18 @@ export function parseBase64(text: string): Uint8Array {
 
 function dataOf(event: Readonly<Record<string, unknown>>): JsonValue | Uint8Array | undefined {
   const base64 = textOf(event, 'dataBase64')
-  if (base64 === undefined) return jsonValueOf(event['data'])
+  if (base64 === undefined) return jsonMember(event['data'])
   if (event['data'] !== undefined) throw malformed('it has both data and dataBase64')
   return parseBase64(base64)
 }
 
-/** A member of something that `JSON.parse` made is a JSON value, or missing. */
-export function jsonValueOf(member: unknown): JsonValue | undefined {
-  return member as JsonValue | undefined
+/** A member of something that `JSON.parse` made: a JSON value, for nothing else comes from there, or missing. */
+export function jsonMember(member: unknown): JsonValue | undefined {
+  return isJsonValue(member) ? member : undefined
+}
+
+function isJsonValue(member: unknown): member is JsonValue {
+  return member !== undefined
 }
 
 function textOf(event: Readonly<Record<string, unknown>>, field: string): string | undefined {

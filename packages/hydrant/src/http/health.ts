@@ -8,7 +8,10 @@ export function livez(): Reply {
   return textReply(200, 'ok\n')
 }
 
-/** `/readyz`: 200 once the log is open, 503 before, and from the wish to stop on, so that a load balancer looks elsewhere. */
+/**
+ * `/readyz`: 200 once the log is open, 503 before, and from the wish to stop on, so that a load balancer looks
+ * elsewhere.
+ */
 export function readyz(hub: Hub): Reply {
   if (hub.isClosing) return textReply(503, 'shutting down\n')
   return hub.isOpen ? textReply(200, 'ok\n') : textReply(503, 'the log is not open\n')

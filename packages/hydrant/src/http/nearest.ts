@@ -1,6 +1,9 @@
 // Which known name a misspelled one was meant to be.
 
-/** The known name that needs the fewest edits, when that is at most a third of its letters (at least one, at most three). */
+/**
+ * The known name that needs the fewest edits, when that is at most a third of its letters (at least one, at
+ * most three).
+ */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined
   let bestDistance = Number.POSITIVE_INFINITY

@@ -7,8 +7,9 @@
 // has arrived is one, and the answer says how far it came.
 
 import { HydrantError } from '../hub/errors.ts'
-import type { EventInput } from '../hub/event.ts'
+import { checkEvent, type EventInput } from '../hub/event.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { Limits } from '../hub/limits.ts'
 import { quote } from '../hub/topic.ts'
 import { decodeText, parseJson, readBody, readLines } from './body.ts'
 import { cloudEventOfHeaders, parseCloudEvent } from './cloudevents.ts'
@@ -45,7 +46,7 @@ export async function publish(hub: Hub, request: HttpRequest): Promise<Reply> {
   if (media === 'application/json') return publishBatch(hub, request, (value) => parseEventJson(value))
   throw new HydrantError(
     'unsupported-media-type',
-    `POST /events takes application/json, application/x-ndjson and CloudEvents, not ${quote(media)}. To publish a body as it is: POST /events/<topic>.`,
+    `POST /events takes application/json, application/x-ndjson and CloudEvents, not ${quote(media)}. As it is: POST /events/<topic>.`,
   )
 }
 
@@ -76,35 +77,46 @@ async function publishBatch(hub: Hub, request: HttpRequest, parse: (value: unkno
 
 /** Lines as they come, each group acknowledged by the log before more is read. */
 async function publishLines(hub: Hub, request: HttpRequest, topic: string | undefined): Promise<Reply> {
-  let published = 0
-  let line = 0
-  let lastId: string | undefined
+  const progress: { published: number; lastId?: string } = { published: 0 }
+  let line = 1
   try {
     for await (const lines of readLines(request.body, hub.limits.eventBytesMax * 2 + LINE_OVERHEAD)) {
-      const events: EventInput[] = []
-      let fault: unknown
-      for (const bytes of lines) {
-        line += 1
-        const text = decodeText(bytes).trim()
-        if (text === '') continue
-        try {
-          events.push(locate(`Line ${line}`, () => parseEventJson(parseJson(text), topic)))
-        } catch (error) {
-          fault = error
-          break
-        }
-      }
+      const { events, fault } = parseLines(lines, line, topic, hub.limits)
       for (let at = 0; at < events.length; at += hub.limits.batchEventsMax) {
         const ids = await hub.publishBatch(events.slice(at, at + hub.limits.batchEventsMax))
-        published += ids.length
-        lastId = ids.at(-1)
+        progress.published += ids.length
+        progress.lastId = ids.at(-1) ?? ''
       }
       if (fault !== undefined) throw fault
+      line += lines.length
     }
   } catch (error) {
-    return { ...problemReply(error, { published, ...(lastId === undefined ? {} : { lastId }) }), closes: true }
+    return { ...problemReply(error, progress), closes: true }
   }
-  return jsonReply(200, { published, ...(lastId === undefined ? {} : { lastId }) })
+  return jsonReply(200, progress)
+}
+
+/** The events of some lines, up to the first that is wrong; empty lines are signs of life. */
+function parseLines(
+  lines: readonly Uint8Array[],
+  firstLine: number,
+  topic: string | undefined,
+  limits: Limits,
+): { readonly events: readonly EventInput[]; readonly fault?: HydrantError } {
+  const events: EventInput[] = []
+  for (const [at, bytes] of lines.entries()) {
+    try {
+      const text = decodeText(bytes).trim()
+      if (text === '') continue
+      const event = parseEventJson(parseJson(text), topic)
+      checkEvent(event, limits) // here, so that the fault is one of this line
+      events.push(event)
+    } catch (error) {
+      if (!(error instanceof HydrantError)) throw error
+      return { events, fault: new HydrantError(error.code, `Line ${firstLine + at}: ${error.message}`) }
+    }
+  }
+  return { events }
 }
 
 async function jsonOf(hub: Hub, request: HttpRequest): Promise<unknown> {
@@ -113,7 +125,8 @@ async function jsonOf(hub: Hub, request: HttpRequest): Promise<unknown> {
 
 async function rawData(hub: Hub, request: HttpRequest, media: string): Promise<string | Uint8Array> {
   const bytes = await readBody(request.body, hub.limits.eventBytesMax, 'event-too-large')
-  // The bytes may stand in a piece of the socket's that is many times larger: a copy, so that the window's count is true.
+  // The bytes may stand in a piece of the socket's that is many times larger: a copy, so that the window's
+  // count is true.
   return isTextMedia(media) ? decodeText(bytes) : Uint8Array.from(bytes)
 }
 

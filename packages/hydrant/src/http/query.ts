@@ -21,7 +21,10 @@ export interface SubscribeQuery {
 const KEYS = ['topic', 'type', 'lastEventId', 'since', 'last', 'earliest', 'format', 'lag', 'limit']
 const PATH_PREFIX = '/events'
 
-/** The topic of a path `/events/<topic>`, or undefined for `/events`. Throws `malformed-topic` for a broken percent-encoding. */
+/**
+ * The topic of a path `/events/<topic>`, or undefined for `/events`. Throws `malformed-topic` for a broken
+ * percent-encoding.
+ */
 export function topicOfPath(path: string): string | undefined {
   const rest = path.slice(PATH_PREFIX.length + 1)
   if (rest === '') return undefined

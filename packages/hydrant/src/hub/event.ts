@@ -103,7 +103,6 @@ export function checkType(type: string): string {
 
 // A line break in a type would let a publisher write fields of its own into everybody's stream; a NUL makes clients
 // ignore the field.
-// eslint-disable-next-line no-control-regex
 const LINE_BREAKERS = /[\r\n\0]/
 
 function checkPublishedType(type: string): string {

@@ -3,7 +3,8 @@
 import type { CheckedEvent } from './event.ts'
 
 /**
- * A fingerprint of a batch: its length and two 32-bit hashes (FNV-1a and a variant) over all fields. Not against forgery: a
+ * A fingerprint of a batch: its length and two 32-bit hashes (FNV-1a and a variant) over all fields. Not
+ * against forgery: a
  * publisher could only fool itself.
  */
 export function fingerprintOf(batch: readonly CheckedEvent[]): string {

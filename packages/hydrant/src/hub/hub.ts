@@ -28,7 +28,10 @@ export interface HubParts {
   readonly limits?: Partial<Limits>
   /** What happens to subscribers that cannot keep up and do not say themselves. Default `disconnect`. */
   readonly lag?: LagPolicy
-  /** Hears of errors that have no caller to be told. Default: they are thrown outside of everything, which ends the process. */
+  /**
+   * Hears of errors that have no caller to be told. Default: they are thrown outside of everything, which ends
+   * the process.
+   */
   readonly onError?: (error: unknown) => void
 }
 
@@ -81,12 +84,15 @@ export class Hub {
     return id
   }
 
-  /** Publishes all or none, in this order; answers the ids. Rejects with a HydrantError that says which event is wrong. */
+  /**
+   * Publishes all or none, in this order; answers the ids. Rejects with a HydrantError that says which event is
+   * wrong.
+   */
   async publishBatch(events: readonly EventInput[], options: PublishOptions = {}): Promise<readonly string[]> {
     if (events.length > this.limits.batchEventsMax) {
       throw new HydrantError(
         'batch-too-large',
-        `The batch has ${events.length} events; at most ${this.limits.batchEventsMax} may be. An NDJSON stream has no such bound.`,
+        `The batch has ${events.length} events; at most ${this.limits.batchEventsMax} may be.`,
       )
     }
     const batch = events.map((event, at) => {
@@ -131,7 +137,10 @@ export class Hub {
     return subscription
   }
 
-  /** Ends every subscription and connection, then the engine. Resolves when all is closed, at the latest after `closeMs`. */
+  /**
+   * Ends every subscription and connection, then the engine. Resolves when all is closed, at the latest after
+   * `closeMs`.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -227,9 +236,9 @@ export class Hub {
   async #close(): Promise<void> {
     for (const subscription of this.#subscriptions) subscription.end()
     const closers = Promise.allSettled(this.#closers.map((closer) => closer()))
-    let cancel = (): void => {}
-    const deadline = new Promise<void>((resolve) => (cancel = this.clock.after(this.limits.closeMs, resolve)))
-    await Promise.race([closers, deadline])
+    const deadline = Promise.withResolvers<void>()
+    const cancel = this.clock.after(this.limits.closeMs, deadline.resolve)
+    await Promise.race([closers, deadline.promise])
     cancel()
     await this.engine.close()
   }

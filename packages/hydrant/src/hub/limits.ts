@@ -1,5 +1,7 @@
 // Every limit of a hub, in one table: what is bounded, in which unit, at which default, and why there.
 
+import { InvariantError } from './errors.ts'
+
 /** One row of the table. */
 export interface Limit {
   readonly unit: 'bytes' | 'ms' | 'events' | 'sockets' | 'items' | 'per second'
@@ -15,15 +17,13 @@ export const LIMITS = {
     unit: 'bytes',
     default: 67_108_864,
     min: 65_536,
-    reason:
-      'The newest part of the log, in memory: about 100,000 events of 256 bytes, or five minutes at 300 a second.',
+    reason: 'The newest part of the log, in memory: about 65,000 events of 256 bytes with two encodings each.',
   },
   eventBytesMax: {
     unit: 'bytes',
     default: 1_048_576,
     min: 1,
-    reason:
-      'Data of one event. Over 64 KB some Go clients fail with their default buffers; a firehose of larger things should carry links.',
+    reason: 'Data of one event. Over 64 KB some Go clients fail by default; larger things are better sent as links.',
   },
   batchEventsMax: {
     unit: 'events',
@@ -41,14 +41,13 @@ export const LIMITS = {
     unit: 'items',
     default: 100,
     min: 1,
-    reason: 'Topics and patterns of one selection: as many as fit a URL comfortably, and each costs a match per event.',
+    reason: 'Topics and patterns of one selection: as many as fit a URL, and each costs a match per event.',
   },
   nameBytesMax: {
     unit: 'bytes',
     default: 255,
     min: 1,
-    reason:
-      'A topic, a type, a key or an idempotency key: it is kept with every event, and in tables of what was trimmed.',
+    reason: 'A topic, type, key or idempotency key: kept with every event, and in tables of what was trimmed.',
   },
   flushBytesMax: {
     unit: 'bytes',
@@ -61,21 +60,19 @@ export const LIMITS = {
     unit: 'bytes',
     default: 67_108_864,
     min: 262_144,
-    reason:
-      'Written but not taken by stalled sockets, each Buffer counted once; beyond it the longest stalled are disconnected.',
+    reason: 'Written but not taken by stalled sockets, each Buffer once; beyond it the longest stalled are cut.',
   },
   stallMs: {
     unit: 'ms',
     default: 60_000,
     min: 100,
-    reason: 'How long a client may read nothing at all while events wait for it, before it is disconnected, to resume.',
+    reason: 'How long a client may read nothing while events wait for it, before it is cut, to resume.',
   },
   sliceSockets: {
     unit: 'sockets',
     default: 64,
     min: 1,
-    reason:
-      'Sockets written before the event loop gets a turn. At 1,000 clients: 16 / 64 / 256 / all gave p99 68 / 33 / 30 / 19 ms with falling throughput.',
+    reason: 'Sockets written in a turn. At 1,000 clients 16/64/256/all gave p99 68/33/30/19 ms, throughput falling.',
   },
   lingerMs: {
     unit: 'ms',
@@ -99,8 +96,7 @@ export const LIMITS = {
     unit: 'items',
     default: 100_000,
     min: 1,
-    reason:
-      'Open streams and sockets: at 17 KB each with node:http this is 1.7 GB. The process also needs that many file descriptors.',
+    reason: 'Open streams: at 17 KB each with node:http this is 1.7 GB, and as many file descriptors.',
   },
   subscriptionsMax: {
     unit: 'items',
@@ -112,8 +108,7 @@ export const LIMITS = {
     unit: 'per second',
     default: 200,
     min: 1,
-    reason:
-      'Messages a WebSocket client may send, with as much again saved up while it was silent: ten times a fast typist or a game loop of 60.',
+    reason: 'Messages of a WebSocket client, and as many saved up: three times a game loop of 60 a second.',
   },
   scanEventsMax: {
     unit: 'events',
@@ -171,18 +166,28 @@ export type LimitName = keyof typeof LIMITS
 /** A value for each limit, in the unit that its name ends with. */
 export type Limits = { readonly [Name in LimitName]: number }
 
+/** Whether there is a limit of this name. */
+export function isLimitName(name: string): name is LimitName {
+  return Object.hasOwn(LIMITS, name)
+}
+
 /** Fills in the defaults. Throws a RangeError that names the limit when a value is no number or below its least. */
 export function resolveLimits(given: Partial<Limits> = {}): Limits {
-  const limits: Record<string, number> = {}
-  for (const [name, limit] of Object.entries<Limit>(LIMITS)) limits[name] = limit.default
+  const limits: { -readonly [Name in LimitName]?: number } = {}
+  for (const name of Object.keys(LIMITS).filter(isLimitName)) limits[name] = LIMITS[name].default
   for (const [name, value] of Object.entries(given)) {
-    const limit: Limit | undefined = Object.hasOwn(LIMITS, name) ? LIMITS[name as LimitName] : undefined
-    if (limit === undefined) throw new RangeError(`there is no limit named ${name}`)
+    if (!isLimitName(name)) throw new RangeError(`there is no limit named ${name}`)
     if (value === undefined) continue
-    if (!Number.isFinite(value) || value < limit.min) {
-      throw new RangeError(`${name} must be at least ${limit.min} (${limit.unit}), not ${value}`)
+    const { min, unit } = LIMITS[name]
+    if (!Number.isFinite(value) || value < min) {
+      throw new RangeError(`${name} must be at least ${min} (${unit}), not ${value}`)
     }
     limits[name] = value
   }
-  return limits as Limits
+  if (!isComplete(limits)) throw new InvariantError('a limit has no default')
+  return limits
+}
+
+function isComplete(limits: Partial<Limits>): limits is Limits {
+  return Object.keys(LIMITS).every((name) => isLimitName(name) && limits[name] !== undefined)
 }

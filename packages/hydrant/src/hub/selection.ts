@@ -4,7 +4,10 @@ import { HydrantError } from './errors.ts'
 import { checkType } from './event.ts'
 import { isPattern, matchesTopic, parsePattern, subsumes } from './topic.ts'
 
-/** Decisions about topics that are remembered; a subscriber of `**` on a hub with more topics pays for matching again. */
+/**
+ * Decisions about topics that are remembered; a subscriber of `**` on a hub with more topics pays for matching
+ * again.
+ */
 const REMEMBERED_TOPICS_MAX = 1_000
 
 /**
@@ -30,7 +33,10 @@ export class Selection {
     this.exactTopics = topics.some(isPattern) ? undefined : topics
   }
 
-  /** Checks and normalizes. Throws a HydrantError: `no-topic`, `too-many-topics`, `malformed-pattern`, `malformed-type`. */
+  /**
+   * Checks and normalizes. Throws a HydrantError: `no-topic`, `too-many-topics`, `malformed-pattern`,
+   * `malformed-type`.
+   */
   static of(asked: Iterable<string>, types: Iterable<string> | undefined, topicsMax: number): Selection {
     const patterns = [...new Set(asked)]
     if (patterns.length === 0)

@@ -64,7 +64,10 @@ function seekOf(request: StartRequest): Seek | undefined {
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/
 
-/** Reads `since`: a duration back from now (`500ms`, `90s`, `15m`, `2h`, `7d`) or an RFC 3339 time. Throws `malformed-query`. */
+/**
+ * Reads `since`: a duration back from now (`500ms`, `90s`, `15m`, `2h`, `7d`) or an RFC 3339 time. Throws
+ * `malformed-query`.
+ */
 export function parseSince(text: string, nowMs: number): number {
   const duration = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text)
   const unitMs = UNITS_MS[duration?.[2] ?? '']

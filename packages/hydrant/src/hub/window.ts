@@ -74,7 +74,10 @@ export class Window {
     if (this.#bytes > this.#bytesMax) this.#trim()
   }
 
-  /** Charges for an encoding that was just made of an event, if it is still here. The bound is restored by the next append. */
+  /**
+   * Charges for an encoding that was just made of an event, if it is still here. The bound is restored by the
+   * next append.
+   */
   charge(event: LogEvent, bytes: number): void {
     if (event.offset > this.#floor) this.#bytes += bytes
   }
@@ -97,7 +100,10 @@ export class Window {
     return this.#scan(this.#events, after, selection, visit, scanMax)
   }
 
-  /** The newest events at first: the offset after which the last `count` selected ones stand, or the floor when there are fewer. */
+  /**
+   * The newest events at first: the offset after which the last `count` selected ones stand, or the floor when
+   * there are fewer.
+   */
   seekLast(count: number, selection: Selection): number {
     let missing = count
     if (missing <= 0) return this.#head
@@ -124,7 +130,10 @@ export class Window {
     return end === queue.length ? this.#head : queue.at(end).offset - 1
   }
 
-  /** Reads a few topics from their own indexes, always the oldest of them next: a quiet topic does not cost a scan of the busy ones. */
+  /**
+   * Reads a few topics from their own indexes, always the oldest of them next: a quiet topic does not cost a
+   * scan of the busy ones.
+   */
   #merge(topics: readonly string[], after: number, selection: Selection, visit: Visit, scanMax: number): number {
     const heads: { queue: Queue; at: number }[] = []
     for (const topic of topics) {

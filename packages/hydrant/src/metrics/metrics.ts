@@ -12,9 +12,6 @@ export function metricsText(hub: Hub): string {
     lines.push(`# HELP hydrant_${name} ${help}`, `# TYPE hydrant_${name} ${kind}`)
     for (const [labels, value] of samples) lines.push(`hydrant_${name}${labels} ${value}`)
   }
-  const one = (value: number): Samples => [['', value]]
-  const by = (label: string, entries: Iterable<readonly [string, number]>): Samples =>
-    Array.from(entries, ([name, value]) => [`{${label}="${name}"}`, value] as const)
 
   family('connections', 'gauge', 'Open connections.', by('transport', Object.entries(counters.connections)))
   family('connections_opened_total', 'counter', 'Connections opened.', by('transport', Object.entries(counters.opened)))
@@ -36,4 +33,12 @@ export function metricsText(hub: Hub): string {
     family('window_floor', 'gauge', 'Every event after this offset is in memory.', one(hub.window.floor))
   }
   return `${lines.join('\n')}\n`
+}
+
+function one(value: number): Samples {
+  return [['', value]]
+}
+
+function by(label: string, entries: Iterable<readonly [string, number]>): Samples {
+  return Array.from(entries, ([name, value]) => [`{${label}="${name}"}`, value] as const)
 }

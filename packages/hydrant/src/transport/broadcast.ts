@@ -108,7 +108,10 @@ export class Broadcast implements Feed {
     return this.live.length === 0 ? undefined : this.#flushOf(new Payload(bytes, to, 0), 0, Number.MAX_SAFE_INTEGER)
   }
 
-  /** Whether events that wait to be flushed have left the window: publishing outran us, and each must read for itself. */
+  /**
+   * Whether events that wait to be flushed have left the window: publishing outran us, and each must read for
+   * itself.
+   */
   isOverrun(window: Window): boolean {
     const first = this.#pending[0]
     return first !== undefined && first.offset <= window.floor

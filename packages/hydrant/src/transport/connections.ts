@@ -6,7 +6,10 @@ import type { Hub } from '../hub/hub.ts'
 import type { Connection, ConnectionOwner } from './connection.ts'
 import { Pump } from './pump.ts'
 
-/** Connections ended in one turn of the event loop at shutdown: 10,000 farewells must not stop the others' last events. */
+/**
+ * Connections ended in one turn of the event loop at shutdown: 10,000 farewells must not stop the others' last
+ * events.
+ */
 const ENDED_PER_TURN = 256
 
 /** The registry, and the pump that serves them. */
@@ -62,13 +65,21 @@ export class Connections implements ConnectionOwner {
     return error
   }
 
+  /** What is published goes out, as far as half the time allows; then everybody is told to come back elsewhere. */
   async #close(): Promise<void> {
+    const { clock, limits } = this.#hub
+    const flushedMs = clock.monotonicMs() + limits.closeMs / 2
+    while (this.pump.isBusy && clock.monotonicMs() < flushedMs) await this.#turn()
     let ended = 0
     for (const connection of this.#open) {
       this.pump.disconnect(connection, 'shutting-down')
       ended += 1
-      if (ended % ENDED_PER_TURN === 0) await new Promise<void>((resolve) => this.#hub.clock.defer(resolve))
+      if (ended % ENDED_PER_TURN === 0) await this.#turn()
     }
     this.pump.close()
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#hub.clock.defer(resolve))
   }
 }

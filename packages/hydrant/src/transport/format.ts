@@ -4,7 +4,10 @@ import type { Gap } from 'hydrant-client/wire'
 import type { LogEvent } from '../hub/event.ts'
 import type { Window } from '../hub/window.ts'
 
-/** Everything that goes out in one format. What it makes depends on its arguments alone, so that all subscribers share it. */
+/**
+ * Everything that goes out in one format. What it makes depends on its arguments alone, so that all subscribers
+ * share it.
+ */
 export interface Format {
   /** Names the format in a feed's key. */
   readonly name: string

@@ -10,26 +10,19 @@
 //
 // Locked by test/transport/pump.test.ts and test/property/resume.test.ts.
 
-import type { Gap, LagPolicy } from 'hydrant-client/wire'
+import type { LagPolicy } from 'hydrant-client/wire'
 import { count, type EndReason } from '../hub/counters.ts'
-import type { LogEvent } from '../hub/event.ts'
 import type { Hub } from '../hub/hub.ts'
-import { decideLag, isPositionDue } from '../hub/lag.ts'
+import { isPositionDue } from '../hub/lag.ts'
 import type { Selection } from '../hub/selection.ts'
 import type { Start } from '../hub/start.ts'
 import { Broadcast, type Flush } from './broadcast.ts'
+import { CatchUp } from './catch-up.ts'
 import type { Connection } from './connection.ts'
-import { encode, type Format } from './format.ts'
-import { join, Payload } from './payload.ts'
+import type { Format } from './format.ts'
+import { Payload } from './payload.ts'
 import { Pins } from './pins.ts'
 import { Subscriber } from './subscriber.ts'
-
-/** Slices of catching up in one turn: each at most `flushBytesMax`, so that live subscribers wait for no more than a few. */
-const CATCH_UPS_PER_TURN = 8
-/** Readings of the engine under way at once: each holds at most `flushBytesMax` of events. */
-const READINGS_MAX = 8
-/** Events in one reading of history. */
-const READ_EVENTS_MAX = 1_000
 
 /** When to come back after a farewell: at random within twice `retryMs`, so that a crowd does not come at once. */
 export function farewellMs(retryMs: number): number {
@@ -54,13 +47,9 @@ export class Pump {
   readonly #broadcasts = new Map<string, Broadcast>()
   /** Broadcasts with something to flush, first come first served. */
   readonly #dirty = new Set<Broadcast>()
-  /** Subscribers that have to read for themselves, likewise. */
-  readonly #behind = new Set<Subscriber>()
+  readonly #catchUp: CatchUp
   /** Broadcasts with news that wait `lingerMs` for more. */
   readonly #lingering = new Set<Broadcast>()
-  /** The last catch-up, for whoever comes next with the same cursor: a reconnecting crowd comes with equal ids. */
-  #lastCatchUp: { readonly broadcast: Broadcast; readonly after: number; readonly payload: Payload } | undefined
-  #readings = 0
   #isScheduled = false
   #stopTimer: () => void
 
@@ -69,6 +58,12 @@ export class Pump {
     this.#pins = new Pins(hub.limits.pinnedBytesMax, hub.counters, (connection) =>
       this.disconnect(connection, 'pinned'),
     )
+    this.#catchUp = new CatchUp(hub, {
+      write: (subscriber, payload) => this.#write(subscriber, payload),
+      arrive: (subscriber) => this.#goLive(subscriber),
+      disconnect: (connection, reason) => this.disconnect(connection, reason),
+      schedule: () => this.#schedule(),
+    })
     this.#stopTimer = this.#tickLater()
   }
 
@@ -79,7 +74,7 @@ export class Pump {
     const subscriber = new Subscriber(connection, broadcast, start.after, request.lag, request.label)
     broadcast.members += 1
     connection.subscribers.push(subscriber)
-    if (start.gap !== undefined) this.#tell(subscriber, start.gap, start.after)
+    if (start.gap !== undefined) this.#catchUp.tell(subscriber, start.gap, start.after)
     if (connection.isClosed) this.#remove(subscriber)
     else if (connection.isStalled) subscriber.state = 'stalled'
     else if (subscriber.cursor === this.#hub.window.head) this.#goLive(subscriber)
@@ -131,11 +126,16 @@ export class Pump {
     connection.subscribers.length = 0
   }
 
+  /** Whether something waits to be written to somebody who reads. */
+  get isBusy(): boolean {
+    return this.#dirty.size > 0 || this.#lingering.size > 0 || this.#catchUp.isBusy
+  }
+
   /** Stops the timer; nothing is flushed any more. */
   close(): void {
     this.#stopTimer()
     this.#dirty.clear()
-    this.#behind.clear()
+    this.#catchUp.clear()
     this.#lingering.clear()
   }
 
@@ -167,9 +167,8 @@ export class Pump {
   readonly #turn = (): void => {
     this.#isScheduled = false
     this.#writeLive()
-    this.#writeBehind()
-    if (this.#behind.size === 0) this.#lastCatchUp = undefined
-    if (this.#dirty.size > 0 || (this.#behind.size > 0 && this.#readings < READINGS_MAX)) this.#schedule()
+    this.#catchUp.turn()
+    if (this.#dirty.size > 0 || this.#catchUp.hasWork) this.#schedule()
   }
 
   #writeLive(): void {
@@ -211,7 +210,10 @@ export class Pump {
     return heartbeat === undefined ? undefined : broadcast.beginControl(heartbeat, 0)
   }
 
-  /** Writes a flush to its next targets; an eighth of them at least, so that small audiences do not wait for joining. */
+  /**
+   * Writes a flush to its next targets; an eighth of them at least, so that small audiences do not wait for
+   * joining.
+   */
   #writeFlush(broadcast: Broadcast, flush: Flush, budget: number): number {
     const { targets, payload } = flush
     const share = Math.min(budget, Math.max(8, targets.length >>> 3))
@@ -234,22 +236,6 @@ export class Pump {
     const isFresherId = payload.to > 0
     if (isFresherId && subscriber.cursor > payload.to) return // it was sent an event meanwhile
     this.#write(subscriber, payload, isFresherId ? payload.to : subscriber.cursor)
-  }
-
-  #writeBehind(): void {
-    let budget = CATCH_UPS_PER_TURN
-    for (const subscriber of this.#behind) {
-      if (budget === 0) return
-      budget -= 1
-      if (subscriber.cursor < this.#hub.window.floor) {
-        if (this.#readings === READINGS_MAX) continue
-        this.#behind.delete(subscriber)
-        void this.#readHistory(subscriber)
-        continue
-      }
-      this.#behind.delete(subscriber)
-      this.#catchUp(subscriber)
-    }
   }
 
   // ── subscribers ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -277,7 +263,7 @@ export class Pump {
 
   #fallBehind(subscriber: Subscriber): void {
     this.#leave(subscriber, 'behind')
-    this.#behind.add(subscriber)
+    this.#catchUp.add(subscriber)
     this.#schedule()
   }
 
@@ -288,7 +274,7 @@ export class Pump {
 
   #leave(subscriber: Subscriber, state: 'stalled' | 'behind' | 'gone'): void {
     if (subscriber.state === 'live') subscriber.broadcast.leave(subscriber)
-    if (subscriber.state === 'behind') this.#behind.delete(subscriber)
+    if (subscriber.state === 'behind') this.#catchUp.delete(subscriber)
     subscriber.state = state
   }
 
@@ -302,118 +288,6 @@ export class Pump {
     this.#dirty.delete(broadcast)
     this.#lingering.delete(broadcast)
     this.#hub.removeFeed(broadcast)
-  }
-
-  /** One slice from the window. */
-  #catchUp(subscriber: Subscriber): void {
-    const { window } = this.#hub
-    const from = subscriber.cursor
-    const payload = this.#catchUpPayload(subscriber.broadcast, from)
-    if (payload.events > 0) this.#write(subscriber, payload)
-    else if (payload.to === window.head) this.#namePosition(subscriber, payload.to)
-    else subscriber.cursor = payload.to
-    if (subscriber.state !== 'behind') return
-    if (subscriber.cursor === window.head) this.#goLive(subscriber)
-    else this.#fallBehind(subscriber)
-  }
-
-  #catchUpPayload(broadcast: Broadcast, after: number): Payload {
-    const { window, limits } = this.#hub
-    const known = this.#lastCatchUp
-    const isSame = known?.broadcast === broadcast && known.after === after
-    if (isSame && (known.payload.to === window.head || known.payload.bytes.length * 2 > limits.flushBytesMax))
-      return known.payload
-    const parts: Uint8Array[] = []
-    let bytes = 0
-    const take = (event: LogEvent): boolean => {
-      const part = encode(event, broadcast.format, window)
-      if (bytes > 0 && bytes + part.length > limits.flushBytesMax) return false
-      parts.push(part)
-      bytes += part.length
-      return true
-    }
-    const to = window.read(after, broadcast.selection, take, limits.scanEventsMax)
-    const payload = new Payload(join(parts, bytes), to, parts.length)
-    if (parts.length > 0) this.#lastCatchUp = { broadcast, after, payload }
-    return payload
-  }
-
-  /** Nothing was missed, but the client's id may be old: a fresher one spares it a gap later. */
-  #namePosition(subscriber: Subscriber, head: number): void {
-    const isDue = isPositionDue(subscriber.cursor, this.#hub.window.floor, head)
-    const position = isDue ? subscriber.broadcast.format.position(this.#hub.idAt(head)) : undefined
-    if (position === undefined) subscriber.cursor = head
-    else this.#write(subscriber, new Payload(position, head, 0))
-  }
-
-  /** One slice from the engine: the window no longer reaches back to the cursor. */
-  async #readHistory(subscriber: Subscriber): Promise<void> {
-    const { engine, limits } = this.#hub
-    const { selection } = subscriber.broadcast
-    subscriber.state = 'reading'
-    this.#readings += 1
-    try {
-      const history = await engine.read({
-        after: subscriber.cursor,
-        selection,
-        eventsMax: READ_EVENTS_MAX,
-        bytesMax: limits.flushBytesMax,
-      })
-      if (subscriber.state !== 'reading') return
-      subscriber.state = 'behind'
-      if (
-        history.gap !== undefined &&
-        !this.#passGap(subscriber, history.gap.to, history.gap.certain, history.gap.count)
-      )
-        return
-      this.#writeHistory(subscriber, history.events, history.to)
-    } catch (error) {
-      this.#hub.report(error)
-      this.disconnect(subscriber.connection, 'internal-error')
-    } finally {
-      this.#readings -= 1
-      this.#schedule()
-    }
-  }
-
-  #writeHistory(subscriber: Subscriber, events: readonly LogEvent[], to: number): void {
-    const { format } = subscriber.broadcast
-    const parts = events
-      .filter((event) => event.offset > subscriber.cursor)
-      .map((event) => encode(event, format, this.#hub.window))
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0)
-    if (parts.length > 0 && to > subscriber.cursor)
-      this.#write(subscriber, new Payload(join(parts, bytes), to, parts.length))
-    else if (to > subscriber.cursor) subscriber.cursor = to
-    subscriber.isFresh = false
-    if (subscriber.state === 'behind') this.#fallBehind(subscriber)
-  }
-
-  /** Events at the cursor are gone. Answers whether what the engine read after them is still wanted. */
-  #passGap(subscriber: Subscriber, to: number, certain: boolean, missing: number | undefined): boolean {
-    const from = this.#hub.idAt(subscriber.cursor)
-    const counted = missing === undefined ? {} : { count: missing }
-    if (subscriber.isFresh) {
-      return this.#tell(subscriber, { from, to: this.#hub.idAt(to), reason: 'trimmed', certain, ...counted }, to)
-    }
-    if (decideLag({ policy: subscriber.lag, lost: true }) === 'disconnect') {
-      this.disconnect(subscriber.connection, 'lagged')
-      return false
-    }
-    const { head } = this.#hub.window
-    return this.#tell(subscriber, { from, to: this.#hub.idAt(head), reason: 'lagged', certain }, head)
-  }
-
-  /** Declares a gap and moves the cursor behind it; a connection that cannot be told ends. */
-  #tell(subscriber: Subscriber, gap: Gap, to: number): boolean {
-    this.#hub.counters.gaps += 1
-    const bytes = subscriber.broadcast.format.gap(gap)
-    if (bytes === undefined) {
-      this.disconnect(subscriber.connection, 'gap')
-      return false
-    }
-    this.#write(subscriber, new Payload(bytes, to, 0))
-    return true
   }
 
   // ── broadcasts ─────────────────────────────────────────────────────────────────────────────────────────────────────

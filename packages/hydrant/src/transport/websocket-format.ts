@@ -41,7 +41,10 @@ function envelopeFrame(event: LogEvent): Uint8Array {
   return typeof data === 'string' ? textFrame(envelopeText(event)) : frame(BINARY, formatBinary(headerOf(event), data))
 }
 
-/** Header and payload in one Buffer. Same bytes as `ws`'s own sender: locked by test/transport/websocket-format.test.ts. */
+/**
+ * Header and payload in one Buffer. Same bytes as `ws`'s own sender: locked by
+ * test/transport/websocket-format.test.ts.
+ */
 function frame(opcode: number, payload: Uint8Array): Uint8Array {
   const { length } = payload
   const head = length < 126 ? 2 : length < 65_536 ? 4 : 10

@@ -30,7 +30,10 @@ export type ParsedMessage = ParsedSubscribe | ParsedPublish | { readonly kind: '
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Reads a message; `bytes` are the data of a binary frame. Throws a HydrantError `malformed-message` or `malformed-id`. */
+/**
+ * Reads a message; `bytes` are the data of a binary frame. Throws a HydrantError `malformed-message` or
+ * `malformed-id`.
+ */
 export function parseClientMessage(message: unknown, bytes: Uint8Array | undefined, nowMs: number): ParsedMessage {
   const fields = fieldsOf(message, ['subscribe', 'unsubscribe', 'publish', 'ack', 'idempotencyKey'], 'The message')
   if (fields['publish'] !== undefined) return parsePublish(fields, bytes)

@@ -41,13 +41,14 @@ export class WebSockets {
     this.#hub = hub
     this.#connections = connections
     this.#onMessage = onMessage
+    const untyped = { closeTimeout: CLOSE_TIMEOUT_MS } // of ws 8.19, not in its types yet
     this.#server = new WebSocketServer({
+      ...untyped,
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
       maxPayload: Math.ceil((hub.limits.eventBytesMax * 4) / 3) + MESSAGE_OVERHEAD,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
-      ...{ closeTimeout: CLOSE_TIMEOUT_MS }, // not in the types yet
     })
     this.#stopTimer = this.#tickLater()
     hub.onClose(async () => this.#stopTimer())

@@ -1,0 +1,209 @@
+// Catching up: subscribers that are not at the head read for themselves, a slice at a turn, from their own cursor.
+//
+//   cursor before the window's floor:  engine.read (asynchronous; it alone can judge what is gone)
+//   cursor in the window:              joined from the same encodings that live subscribers get
+//   cursor at the head:                back to the live, with nothing in between
+//
+// Whoever resumed and whoever lagged are the same thing here, but for one: what a newcomer misses was trimmed before it
+// came, and is told as such; what a connected one misses is lag, and its policy decides.
+
+import type { Gap } from 'hydrant-client/wire'
+import type { History } from '../engine/engine.ts'
+import type { EndReason } from '../hub/counters.ts'
+import type { LogEvent } from '../hub/event.ts'
+import type { Hub } from '../hub/hub.ts'
+import { decideLag, isPositionDue } from '../hub/lag.ts'
+import type { Broadcast } from './broadcast.ts'
+import type { Connection } from './connection.ts'
+import { encode } from './format.ts'
+import { join, Payload } from './payload.ts'
+import type { Subscriber } from './subscriber.ts'
+
+/** Slices in one turn: each at most `flushBytesMax`, so that live subscribers wait for no more than a few. */
+const SLICES_PER_TURN = 8
+/** Readings of the engine under way at once: each holds at most `flushBytesMax` of events. */
+const READINGS_MAX = 8
+/** Events in one reading of the engine. */
+const READ_EVENTS_MAX = 1_000
+
+/** What catching up needs of the pump. */
+export interface CatchUpSink {
+  /** Sends a payload to one subscriber, and moves its cursor. */
+  write(subscriber: Subscriber, payload: Payload): void
+  /** The subscriber is at the head. */
+  arrive(subscriber: Subscriber): void
+  disconnect(connection: Connection, reason: EndReason): void
+  /** There is work for a turn. */
+  schedule(): void
+}
+
+/** See the head of the file. */
+export class CatchUp {
+  readonly #hub: Hub
+  readonly #sink: CatchUpSink
+  /** First come first served; whoever is not at the head after its slice goes to the end. */
+  readonly #behind = new Set<Subscriber>()
+  /** The last slice, for whoever comes next with the same cursor: a reconnecting crowd comes with equal ids. */
+  #lastSlice: { readonly broadcast: Broadcast; readonly after: number; readonly payload: Payload } | undefined
+  #readings = 0
+
+  constructor(hub: Hub, sink: CatchUpSink) {
+    this.#hub = hub
+    this.#sink = sink
+  }
+
+  /** Whether a turn would get something done. */
+  get hasWork(): boolean {
+    return this.#behind.size > 0 && this.#readings < READINGS_MAX
+  }
+
+  /** Whether anybody is on its way to the head. */
+  get isBusy(): boolean {
+    return this.#behind.size > 0 || this.#readings > 0
+  }
+
+  /** Queues a subscriber whose state is `behind`. */
+  add(subscriber: Subscriber): void {
+    this.#behind.add(subscriber)
+  }
+
+  /** Takes one out again. */
+  delete(subscriber: Subscriber): void {
+    this.#behind.delete(subscriber)
+  }
+
+  /** Takes all out. */
+  clear(): void {
+    this.#behind.clear()
+  }
+
+  /** Gives the next few their slice. */
+  turn(): void {
+    let budget = SLICES_PER_TURN
+    for (const subscriber of this.#behind) {
+      if (budget === 0) return
+      budget -= 1
+      const isCold = subscriber.cursor < this.#hub.window.floor
+      if (isCold && this.#readings === READINGS_MAX) continue
+      this.#behind.delete(subscriber)
+      if (isCold) void this.#readHistory(subscriber)
+      else this.#readWindow(subscriber)
+    }
+    if (this.#behind.size === 0) this.#lastSlice = undefined
+  }
+
+  /**
+   * Declares a gap and moves the cursor behind it; a connection that cannot be told ends. Answers whether it
+   * was told.
+   */
+  tell(subscriber: Subscriber, gap: Gap, to: number): boolean {
+    this.#hub.counters.gaps += 1
+    const bytes = subscriber.broadcast.format.gap(gap)
+    if (bytes === undefined) this.#sink.disconnect(subscriber.connection, 'gap')
+    else this.#sink.write(subscriber, new Payload(bytes, to, 0))
+    return bytes !== undefined
+  }
+
+  #readWindow(subscriber: Subscriber): void {
+    const { window } = this.#hub
+    const payload = this.#slice(subscriber.broadcast, subscriber.cursor)
+    if (payload.events > 0) this.#sink.write(subscriber, payload)
+    else if (payload.to === window.head) this.#namePosition(subscriber, payload.to)
+    else subscriber.cursor = payload.to
+    this.#next(subscriber)
+  }
+
+  #next(subscriber: Subscriber): void {
+    if (subscriber.state !== 'behind') return
+    if (subscriber.cursor === this.#hub.window.head) this.#sink.arrive(subscriber)
+    else this.#behind.add(subscriber)
+  }
+
+  #slice(broadcast: Broadcast, after: number): Payload {
+    const { window, limits } = this.#hub
+    const last = this.#lastSlice
+    if (last?.broadcast === broadcast && last.after === after) {
+      const isFull = last.payload.bytes.length * 2 > limits.flushBytesMax
+      if (isFull || last.payload.to === window.head) return last.payload
+    }
+    const parts: Uint8Array[] = []
+    let bytes = 0
+    const take = (event: LogEvent): boolean => {
+      const part = encode(event, broadcast.format, window)
+      if (bytes > 0 && bytes + part.length > limits.flushBytesMax) return false
+      parts.push(part)
+      bytes += part.length
+      return true
+    }
+    const to = window.read(after, broadcast.selection, take, limits.scanEventsMax)
+    const payload = new Payload(join(parts, bytes), to, parts.length)
+    if (parts.length > 0) this.#lastSlice = { broadcast, after, payload }
+    return payload
+  }
+
+  /** Nothing was missed, but the client's id may be old: a fresher one spares it a gap later. */
+  #namePosition(subscriber: Subscriber, head: number): void {
+    const isDue = isPositionDue(subscriber.cursor, this.#hub.window.floor, head)
+    const position = isDue ? subscriber.broadcast.format.position(this.#hub.idAt(head)) : undefined
+    if (position === undefined) subscriber.cursor = head
+    else this.#sink.write(subscriber, new Payload(position, head, 0))
+  }
+
+  async #readHistory(subscriber: Subscriber): Promise<void> {
+    const { engine, limits } = this.#hub
+    const { cursor: after, broadcast } = subscriber
+    subscriber.state = 'reading'
+    this.#readings += 1
+    const request = {
+      after,
+      selection: broadcast.selection,
+      eventsMax: READ_EVENTS_MAX,
+      bytesMax: limits.flushBytesMax,
+    }
+    try {
+      const history = await engine.read(request)
+      // It may have stalled and drained meanwhile; then another reading is under way from the same cursor.
+      if (subscriber.state !== 'reading' || subscriber.cursor !== after) return
+      subscriber.state = 'behind'
+      if (this.#passGap(subscriber, history)) this.#writeHistory(subscriber, history)
+    } catch (error) {
+      this.#hub.report(error)
+      this.#sink.disconnect(subscriber.connection, 'internal-error')
+    } finally {
+      this.#readings -= 1
+      this.#sink.schedule()
+    }
+  }
+
+  /** Declares what is gone. Answers whether what the engine read after it is still wanted. */
+  #passGap(subscriber: Subscriber, history: History): boolean {
+    const { gap } = history
+    if (gap === undefined) return true
+    const from = this.#hub.idAt(subscriber.cursor)
+    if (subscriber.isFresh) {
+      const counted = gap.count === undefined ? {} : { count: gap.count }
+      const told: Gap = { from, to: this.#hub.idAt(gap.to), reason: 'trimmed', certain: gap.certain, ...counted }
+      return this.tell(subscriber, told, gap.to)
+    }
+    if (decideLag({ policy: subscriber.lag, lost: true }) === 'disconnect') {
+      this.#sink.disconnect(subscriber.connection, 'lagged')
+      return false
+    }
+    const { head } = this.#hub.window
+    this.tell(subscriber, { from, to: this.#hub.idAt(head), reason: 'lagged', certain: gap.certain }, head)
+    this.#next(subscriber)
+    return false
+  }
+
+  #writeHistory(subscriber: Subscriber, history: History): void {
+    const { format } = subscriber.broadcast
+    subscriber.isFresh = false
+    if (subscriber.state === 'behind' && history.to > subscriber.cursor) {
+      const parts = history.events.map((event) => encode(event, format, this.#hub.window))
+      const bytes = parts.reduce((sum, part) => sum + part.length, 0)
+      if (parts.length === 0) subscriber.cursor = history.to
+      else this.#sink.write(subscriber, new Payload(join(parts, bytes), history.to, parts.length))
+    }
+    this.#next(subscriber)
+  }
+}

@@ -68,10 +68,12 @@ export async function* readLines(
       rest.push(part.subarray(at))
       restBytes += part.length - at
     }
-    if (restBytes > lineBytesMax || lines.some((line) => line.length > lineBytesMax)) {
+    const long = lines.findIndex((line) => line.length > lineBytesMax)
+    const whole = long === -1 ? lines : lines.slice(0, long)
+    if (whole.length > 0) yield whole
+    if (long !== -1 || restBytes > lineBytesMax) {
       throw new HydrantError('event-too-large', `A line has more than ${lineBytesMax} bytes.`)
     }
-    if (lines.length > 0) yield lines
   }
   if (restBytes > 0) yield [Buffer.concat(rest)]
 }

@@ -6,7 +6,8 @@
 import { HydrantError } from '../hub/errors.ts'
 import type { EventInput } from '../hub/event.ts'
 import { quote } from '../hub/topic.ts'
-import { isRecord, jsonMember, parseBase64 } from './event-json.ts'
+import { parseBase64 } from '../transport/envelope.ts'
+import { isRecord, jsonMember } from './event-json.ts'
 
 const REQUIRED = ['id', 'source', 'type'] as const
 
@@ -28,10 +29,19 @@ export function cloudEventOfHeaders(
   const attributes: Record<string, string> = {}
   for (const name of ['specversion', 'subject', 'topic', 'partitionkey', ...REQUIRED]) {
     const value = header(`ce-${name}`)
-    if (value !== undefined) attributes[name] = value
+    if (value !== undefined) attributes[name] = decodeHeader(value)
   }
   checkContext(attributes)
   return contextOf(attributes, topicOfPath)
+}
+
+/** Header values are percent-encoded (CloudEvents HTTP binding, 3.1.3.2). */
+function decodeHeader(value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    throw malformed(`its header value ${quote(value)} has a broken percent-encoding`)
+  }
 }
 
 function checkContext(attributes: Readonly<Record<string, unknown>>): void {

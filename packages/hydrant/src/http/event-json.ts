@@ -3,6 +3,7 @@
 import { HydrantError } from '../hub/errors.ts'
 import type { EventInput, JsonValue } from '../hub/event.ts'
 import { quote } from '../hub/topic.ts'
+import { parseBase64 } from '../transport/envelope.ts'
 import { didYouMean } from './nearest.ts'
 
 const FIELDS = ['topic', 'type', 'key', 'data', 'dataBase64']
@@ -25,12 +26,6 @@ export function parseEventJson(value: unknown, topicOfPath?: string): EventInput
 /** Whether a value is a JSON object. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** Reads base64. Throws `malformed-event` when it is not. */
-export function parseBase64(text: string): Uint8Array {
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 === 1) throw malformed('its base64 is not valid')
-  return Buffer.from(text, 'base64')
 }
 
 function dataOf(event: Readonly<Record<string, unknown>>): JsonValue | Uint8Array | undefined {

@@ -56,8 +56,9 @@ export function textReply(status: number, body: string, contentType = 'text/plai
 }
 
 /** A problem as problem+json (RFC 9457); temporary ones say when to try again. */
-export function problemReply(error: unknown, extension: Readonly<Record<string, unknown>> = {}): Reply {
+export function problemReply(error: unknown): Reply {
   const problem = problemOf(error)
+  const progress = error instanceof PublishStopped ? error.progress : undefined
   const headers: Record<string, string> = { 'content-type': 'application/problem+json', 'cache-control': 'no-store' }
   if (problem.status === 503 || problem.status === 429) headers['retry-after'] = '1'
   if (error instanceof MethodNotAllowed) headers['allow'] = error.allow
@@ -65,9 +66,25 @@ export function problemReply(error: unknown, extension: Readonly<Record<string, 
     kind: 'reply',
     status: problem.status,
     headers,
-    body: `${JSON.stringify({ ...problem, ...extension })}\n`,
-    closes: problem.status === 413,
+    body: `${JSON.stringify({ ...problem, ...progress })}\n`,
+    closes: problem.status === 413 || progress !== undefined,
   }
+}
+
+/** A body of many events ended early: everything before the fault is published. */
+export class PublishStopped extends HydrantError {
+  readonly progress: PublishProgress
+
+  constructor(fault: HydrantError, progress: PublishProgress) {
+    super(fault.code, fault.message, { cause: fault })
+    this.progress = progress
+  }
+}
+
+/** How far an NDJSON stream came. */
+export interface PublishProgress {
+  published: number
+  lastId?: string
 }
 
 /** The method is not one of those that a path takes. */

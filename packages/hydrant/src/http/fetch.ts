@@ -22,6 +22,7 @@ export function fetchHandler(rooms: Rooms, formats: StreamFormats, basePath: str
       const hasBody = answer.status !== 204 && request.method !== 'HEAD'
       return new Response(hasBody ? answer.body : null, { status: answer.status, headers: answer.headers })
     }
+    if (request.signal.aborted) throw request.signal.reason
     const connection = new FetchConnection(answer.stream === 'ndjson' ? 'ndjson' : 'sse', rooms.connections)
     request.signal.addEventListener('abort', () => connection.destroy(), { once: true })
     answer.begin(connection, formats.get(answer.stream, 'bare'))
@@ -33,14 +34,16 @@ async function* bodyOf(request: Request): AsyncGenerator<Uint8Array, void, undef
   if (request.body === null) return
   const reader = request.body.getReader()
   try {
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) return
-      yield value
-    }
+    for (let part = await next(reader); part !== undefined; part = await next(reader)) yield part
+  } finally {
+    reader.cancel().catch(() => {}) // of a body that nobody will read on; one that was read to its end does not mind
+  }
+}
+
+async function next(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | undefined> {
+  try {
+    return (await reader.read()).value
   } catch (error) {
     throw new HydrantError('malformed-body', 'The body did not arrive whole.', { cause: error })
-  } finally {
-    reader.releaseLock()
   }
 }

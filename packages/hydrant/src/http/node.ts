@@ -1,10 +1,11 @@
 // The handler for `node:http` (and HTTP/2 in its compatible form): translates requests and answers.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { SocketConnection } from '../transport/socket-connection.ts'
-import { WritableConnection } from '../transport/writable-connection.ts'
-import type { StreamFormats } from '../transport/sse.ts'
+import type { Socket } from 'node:net'
 import { HydrantError } from '../hub/errors.ts'
+import { SocketConnection } from '../transport/socket-connection.ts'
+import type { StreamFormats } from '../transport/sse.ts'
+import { WritableConnection } from '../transport/writable-connection.ts'
 import { dispatch, isOurs, type Rooms } from './dispatch.ts'
 import { problemReply, type Answer, type HttpRequest, type Reply, type StreamReply } from './exchange.ts'
 import { mediaOf } from './media.ts'
@@ -12,26 +13,55 @@ import { mediaOf } from './media.ts'
 /** What Express and its like pass as the third argument. */
 export type Next = (error?: unknown) => void
 
+/** A request handler of `node:http`. */
+export type NodeHandler = (request: IncomingMessage, response: ServerResponse, next?: Next) => void
+
+/** How long the rest of a refused body is read and thrown away, so that the client comes to read the answer. */
+const DISCARD_MS = 2_000
+
 /** Sockets that carry a stream: a further request on one of them could never be answered. */
-const streaming = new WeakSet<object>()
+const streaming = new WeakSet<Socket>()
+
+/** What the answer to a request needs of it. */
+interface Call {
+  readonly rooms: Rooms
+  readonly formats: StreamFormats
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** Kept from the start: Node takes it from a request that is destroyed. */
+  readonly socket: Socket
+}
 
 /** Makes the handler. Paths that are not ours go to `next`, or are answered 404 where there is none. */
-export function nodeHandler(rooms: Rooms, formats: StreamFormats, basePath: string) {
-  return (request: IncomingMessage, response: ServerResponse, next?: Next): void => {
-    const url = request.url ?? '/'
-    const queryAt = url.indexOf('?')
-    const fullPath = queryAt === -1 ? url : url.slice(0, queryAt)
-    const path = fullPath.startsWith(basePath) ? fullPath.slice(basePath.length) : undefined
+export function nodeHandler(rooms: Rooms, formats: StreamFormats, basePath: string): NodeHandler {
+  return (request, response, next) => {
+    const { socket } = request
+    const { path, query } = targetOf(request, basePath)
     if (next !== undefined && (path === undefined || !isOurs(path))) return next()
-    if (streaming.has(request.socket)) return void request.socket.destroy()
+    if (streaming.has(socket)) return void socket.destroy()
     const exchange: HttpRequest = {
       method: request.method ?? 'GET',
       path: path ?? '',
-      query: new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1)),
+      query,
       header: (name) => headerOf(request, name),
       body: bodyOf(request),
     }
-    void dispatch(rooms, exchange).then((answer) => give(rooms, formats, answer, request, response))
+    const call: Call = { rooms, formats, request, response, socket }
+    void dispatch(rooms, exchange).then((answer) => give(call, answer))
+  }
+}
+
+/** Path below the base path, undefined when it is not below it, and query of a request. */
+export function targetOf(
+  request: IncomingMessage,
+  basePath: string,
+): { readonly path: string | undefined; readonly query: URLSearchParams } {
+  const target = (request.url ?? '/').replace(/^https?:\/\/[^/?]*/i, '') // the absolute form: RFC 9112, 3.2.2
+  const queryAt = target.indexOf('?')
+  const path = queryAt === -1 ? target : target.slice(0, queryAt)
+  return {
+    path: path.startsWith(basePath) ? path.slice(basePath.length) : undefined,
+    query: new URLSearchParams(queryAt === -1 ? '' : target.slice(queryAt + 1)),
   }
 }
 
@@ -41,63 +71,48 @@ export function headerOf(request: IncomingMessage, name: string): string | undef
   return Array.isArray(value) ? value.join(', ') : value
 }
 
-function give(
-  rooms: Rooms,
-  formats: StreamFormats,
-  answer: Answer,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
+function give(call: Call, answer: Answer): void {
+  const { response, socket } = call
   if (response.destroyed || response.headersSent) return
-  if (answer.kind === 'reply') giveReply(answer, request, response)
-  else giveStream(rooms, formats, answer, request, response)
+  if (streaming.has(socket)) socket.destroy()
+  else if (answer.kind === 'reply') giveReply(call, answer)
+  else giveStream(call, answer)
 }
 
-function giveReply(reply: Reply, request: IncomingMessage, response: ServerResponse): void {
-  const isHttp1 = request.httpVersionMajor === 1
-  const length = { 'content-length': String(Buffer.byteLength(reply.body)) }
-  const isCut = reply.closes && isHttp1 && !request.complete
-  response.writeHead(reply.status, {
-    ...reply.headers,
-    ...(reply.status === 204 ? {} : length),
-    ...(isCut ? { connection: 'close' } : {}),
-  })
+function giveReply({ request, response, socket }: Call, reply: Reply): void {
+  const length = reply.status === 204 ? {} : { 'content-length': String(Buffer.byteLength(reply.body)) }
+  response.writeHead(reply.status, { ...reply.headers, ...length })
   response.end(request.method === 'HEAD' ? undefined : reply.body)
-  // The rest of a body that nobody will read: the answer goes out, then the socket, lest the client sends for ever.
-  if (isCut) response.once('finish', () => request.socket.destroySoon())
+  if (!reply.closes || request.complete) return
+  // Node reads on and throws away. To close at once would reset the connection and lose the answer on its way; to
+  // read for ever would let a refused client keep us busy.
+  const timer = setTimeout(() => {
+    if (!request.complete) socket.destroy()
+  }, DISCARD_MS)
+  timer.unref()
 }
 
-function giveStream(
-  rooms: Rooms,
-  formats: StreamFormats,
-  answer: StreamReply,
-  request: IncomingMessage,
-  response: ServerResponse,
-): void {
-  const { connections } = rooms
+function giveStream(call: Call, answer: StreamReply): void {
+  const { rooms, formats, request, response, socket } = call
   const transport = answer.stream === 'ndjson' ? 'ndjson' : 'sse'
-  if (request.httpVersionMajor !== 1 || response.socket === null || response.socket !== request.socket) {
+  // HTTP/2 has no socket of its own; a pipelined response has none yet.
+  if (request.httpVersionMajor !== 1 || response.socket !== socket) {
     response.writeHead(200, answer.headers)
     response.flushHeaders()
-    answer.begin(new WritableConnection(response, transport, connections), formats.get(answer.stream, 'bare'))
+    answer.begin(new WritableConnection(response, transport, rooms.connections), formats.get(answer.stream, 'bare'))
     return
   }
-  const { socket } = request
   const isChunked = request.httpVersionMinor >= 1
+  const framing = isChunked ? { 'transfer-encoding': 'chunked' } : { connection: 'close' }
   streaming.add(socket)
-  response.writeHead(200, {
-    ...answer.headers,
-    ...(isChunked ? { 'transfer-encoding': 'chunked' } : { connection: 'close' }),
-  })
+  response.writeHead(200, { ...answer.headers, ...framing })
   response.flushHeaders()
   const finish = (): void => {
     streaming.delete(socket)
     response.end()
   }
-  answer.begin(
-    new SocketConnection(socket, transport, finish, connections),
-    formats.get(answer.stream, isChunked ? 'chunked' : 'bare'),
-  )
+  const connection = new SocketConnection(socket, transport, finish, rooms.connections)
+  answer.begin(connection, formats.get(answer.stream, isChunked ? 'chunked' : 'bare'))
 }
 
 /** The body, also when a body parser before us has read it (`request.body` of Express). */
@@ -105,7 +120,8 @@ async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Array, voi
   const parsed: unknown = 'body' in request ? request.body : undefined
   if (parsed === undefined || !request.readableEnded) {
     try {
-      for await (const part of request) if (part instanceof Uint8Array) yield part
+      // Not destroyed when we stop reading: that would take the socket with it, and the answer.
+      for await (const part of request.iterator({ destroyOnReturn: false })) if (part instanceof Uint8Array) yield part
     } catch (error) {
       throw new HydrantError('malformed-body', 'The body did not arrive whole.', { cause: error })
     }

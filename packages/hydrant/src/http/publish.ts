@@ -14,7 +14,7 @@ import { quote } from '../hub/topic.ts'
 import { decodeText, parseJson, readBody, readLines } from './body.ts'
 import { cloudEventOfHeaders, parseCloudEvent } from './cloudevents.ts'
 import { parseEventJson } from './event-json.ts'
-import { jsonReply, problemReply, type HttpRequest, type Reply } from './exchange.ts'
+import { jsonReply, PublishStopped, type HttpRequest, type PublishProgress, type Reply } from './exchange.ts'
 import { isTextMedia, mediaOf } from './media.ts'
 import { checkKeys, mapOne, topicOfPath } from './query.ts'
 
@@ -77,7 +77,13 @@ async function publishBatch(hub: Hub, request: HttpRequest, parse: (value: unkno
 
 /** Lines as they come, each group acknowledged by the log before more is read. */
 async function publishLines(hub: Hub, request: HttpRequest, topic: string | undefined): Promise<Reply> {
-  const progress: { published: number; lastId?: string } = { published: 0 }
+  if (request.header('idempotency-key') !== undefined) {
+    throw new HydrantError(
+      'malformed-idempotency-key',
+      'An NDJSON stream is many requests in one; keys are for single events and batches.',
+    )
+  }
+  const progress: PublishProgress = { published: 0 }
   let line = 1
   try {
     for await (const lines of readLines(request.body, hub.limits.eventBytesMax * 2 + LINE_OVERHEAD)) {
@@ -91,7 +97,7 @@ async function publishLines(hub: Hub, request: HttpRequest, topic: string | unde
       line += lines.length
     }
   } catch (error) {
-    return { ...problemReply(error, progress), closes: true }
+    throw error instanceof HydrantError ? new PublishStopped(error, progress) : error
   }
   return jsonReply(200, progress)
 }

@@ -99,18 +99,18 @@ async function page(hub: Hub, selection: Selection, query: SubscribeQuery): Prom
   const events: LogEvent[] = []
   let after = start.after
   const { head } = hub.engine.bounds()
-  while (events.length < limit && after < head) {
-    const history = await hub.engine.read({
-      after,
-      selection,
-      eventsMax: limit - events.length,
-      bytesMax: hub.limits.batchBytesMax,
-    })
+  let bytesLeft = hub.limits.batchBytesMax
+  while (events.length < limit && bytesLeft > 0 && after < head) {
+    const request = { after, selection, eventsMax: limit - events.length, bytesMax: bytesLeft }
+    const history = await hub.engine.read(request)
     if (history.gap !== undefined) {
       const { to, certain } = history.gap
       gap ??= { from: hub.idAt(after), to: hub.idAt(to), reason: 'trimmed', certain }
     }
-    events.push(...history.events)
+    for (const event of history.events) {
+      events.push(event)
+      bytesLeft -= event.sizeBytes
+    }
     after = history.to
   }
   const id = hub.idAt(after)

@@ -10,44 +10,51 @@ import { checkStart } from '../hub/start.ts'
 import type { UrlSelection } from '../transport/websocket-session.ts'
 import type { WebSockets } from '../transport/websockets.ts'
 import type { Rooms } from './dispatch.ts'
-import { headerOf, rawProblem } from './node.ts'
+import { headerOf, rawProblem, targetOf } from './node.ts'
 import { isEventsPath, parseSubscribe } from './query.ts'
 
+/** A handler of `upgrade` events of `node:http`. */
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
 /** Makes the handler. `needsTopic`: whether a plain WebSocket without a topic has nothing to say or hear. */
-export function upgradeHandler(rooms: Rooms, webSockets: WebSockets, basePath: string, needsTopic: boolean) {
-  return (request: IncomingMessage, duplex: Duplex, head: Buffer): void => {
+export function upgradeHandler(
+  rooms: Rooms,
+  webSockets: WebSockets,
+  basePath: string,
+  needsTopic: boolean,
+): UpgradeHandler {
+  const refuse = (socket: Duplex, error: unknown): void => {
+    count(rooms.hub.counters.refused, problemOf(error).code)
+    if (!(error instanceof HydrantError)) rooms.hub.report(error)
+    socket.end(rawProblem(error))
+  }
+  webSockets.onMalformed((error, socket) => refuse(socket, new HydrantError('malformed-upgrade', `${error.message}.`)))
+  return (request, socket, head) => {
     // A client that vanishes in its handshake is no error of ours; `ws` listens for itself later.
-    duplex.on('error', () => duplex.destroy())
+    socket.on('error', () => socket.destroy())
     try {
       const url = checkUpgrade(rooms, request, basePath, needsTopic)
-      if (!(duplex instanceof Socket))
+      if (!(socket instanceof Socket)) {
         throw new HydrantError('malformed-upgrade', 'Only a TCP or TLS socket can become a WebSocket here.')
-      webSockets.accept(request, duplex, head, url)
+      }
+      webSockets.accept(request, socket, head, url)
     } catch (error) {
-      count(rooms.hub.counters.refused, problemOf(error).code)
-      if (!(error instanceof HydrantError)) rooms.hub.report(error)
-      duplex.end(rawProblem(error))
+      refuse(socket, error)
     }
   }
 }
 
 function checkUpgrade(rooms: Rooms, request: IncomingMessage, basePath: string, needsTopic: boolean): UrlSelection {
   const { hub, origins } = rooms
-  const url = request.url ?? '/'
-  const queryAt = url.indexOf('?')
-  const fullPath = queryAt === -1 ? url : url.slice(0, queryAt)
-  const path = fullPath.startsWith(basePath) ? fullPath.slice(basePath.length) : ''
-  if (!isEventsPath(path)) throw new HydrantError('not-found', 'WebSockets are at /events/<topic>.')
+  const { path, query: parameters } = targetOf(request, basePath)
+  if (path === undefined || !isEventsPath(path)) {
+    throw new HydrantError('not-found', 'WebSockets are at /events/<topic>.')
+  }
   if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
     throw new HydrantError('malformed-upgrade', 'Only an upgrade to websocket is possible here.')
   }
   origins.check(headerOf(request, 'origin'), request.headers.host)
-  const query = parseSubscribe(
-    path,
-    new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1)),
-    undefined,
-    hub.clock.nowMs(),
-  )
+  const query = parseSubscribe(path, parameters, undefined, hub.clock.nowMs())
   if (query.limit !== undefined || query.format !== 'plain') {
     throw new HydrantError(
       'malformed-query',

@@ -134,9 +134,17 @@ function checkKey(key: string, limits: Limits): string {
 function textOf(data: JsonValue | Uint8Array | undefined): string | Uint8Array {
   if (data === undefined) return ''
   if (typeof data === 'string' || data instanceof Uint8Array) return data
-  const json = JSON.stringify(data)
+  const json = jsonOf(data)
   if (json === undefined) throw new HydrantError('malformed-event', 'The data is nothing that JSON can say.')
   return json
+}
+
+function jsonOf(data: JsonValue): string | undefined {
+  try {
+    return JSON.stringify(data)
+  } catch {
+    return undefined // a circle, a BigInt, a toJSON that throws
+  }
 }
 
 /** Bytes of a text in UTF-8; encodes only when the number of characters leaves it open. */

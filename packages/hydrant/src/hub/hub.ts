@@ -21,6 +21,9 @@ import { Subscription } from './subscription.ts'
 import { quote } from './topic.ts'
 import { Window } from './window.ts'
 
+/** Appends in one turn of the event loop, each of a batch of any size. */
+const APPENDS_PER_TURN = 256
+
 /** What a hub is made of. */
 export interface HubParts {
   readonly engine: Engine
@@ -66,6 +69,7 @@ export class Hub {
   readonly #closers: (() => Promise<void>)[] = []
   readonly #onError: (error: unknown) => void
   #closing: Promise<void> | undefined
+  #appends = 0
 
   constructor(parts: HubParts) {
     this.limits = resolveLimits(parts.limits)
@@ -219,6 +223,7 @@ export class Hub {
     if (this.#closing !== undefined)
       throw new HydrantError('shutting-down', 'The hub is closing; publish again to the next one.')
     await this.ready
+    await this.#breathe()
     const ids = await this.engine.append(
       batch,
       key === undefined ? undefined : { key, fingerprint: fingerprintOf(batch) },
@@ -226,6 +231,16 @@ export class Hub {
     this.counters.published += batch.length
     for (const event of batch) this.counters.publishedBytes += event.data.length
     return ids
+  }
+
+  /**
+   * Lets the event loop turn after every few appends. An engine that answers at once would otherwise let a loop of
+   * `await hub.publish(…)` run for ever, while no socket is read or written.
+   */
+  async #breathe(): Promise<void> {
+    if (this.#appends === 0) this.clock.defer(() => (this.#appends = 0))
+    this.#appends += 1
+    if (this.#appends > APPENDS_PER_TURN) await new Promise<void>((resolve) => this.clock.defer(resolve))
   }
 
   #forget(subscription: Subscription): void {

@@ -26,27 +26,43 @@ export async function publishFrom(
   clock: Clock,
 ): Promise<number> {
   const { topic, type, throttleMs = 0, signal } = options
+  const aborted = abortOf(signal)
+  const items = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
   let published = 0
   let earliestMs = 0
-  for await (const data of source) {
-    if (throttleMs > 0) await sleep(earliestMs - clock.monotonicMs(), clock, signal)
-    if (signal?.aborted === true) break
-    earliestMs = clock.monotonicMs() + throttleMs
-    await publish({ topic, type, data })
-    published += 1
+  let isEnded = false
+  try {
+    while (!isAborted(signal)) {
+      await Promise.race([sleep(earliestMs - clock.monotonicMs(), clock), aborted])
+      const item = await Promise.race([items.next(), aborted])
+      if (item === 'aborted') break
+      if (item.done === true) {
+        isEnded = true
+        break
+      }
+      earliestMs = clock.monotonicMs() + throttleMs
+      await publish({ topic, type, data: item.value })
+      published += 1
+    }
+  } finally {
+    // Not awaited: a source that is stuck in its next item would keep us waiting for ever.
+    if (!isEnded) void Promise.resolve(items.return?.()).catch(() => {}) // its end is no longer our affair
   }
   return published
 }
 
-function sleep(delayMs: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
-  if (delayMs <= 0 || signal?.aborted === true) return Promise.resolve()
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true
+}
+
+function abortOf(signal: AbortSignal | undefined): Promise<'aborted'> {
   return new Promise((resolve) => {
-    const wake = (): void => {
-      cancel()
-      signal?.removeEventListener('abort', wake)
-      resolve()
-    }
-    const cancel = clock.after(delayMs, wake)
-    signal?.addEventListener('abort', wake)
+    if (isAborted(signal)) resolve('aborted')
+    signal?.addEventListener('abort', () => resolve('aborted'), { once: true })
   })
+}
+
+function sleep(delayMs: number, clock: Clock): Promise<void> {
+  if (delayMs <= 0) return Promise.resolve()
+  return new Promise((resolve) => void clock.after(delayMs, resolve))
 }

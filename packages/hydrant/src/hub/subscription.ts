@@ -65,7 +65,7 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
   #notice: GapNotice | undefined
   /** Read from the engine, not yet given out; at most one reading. */
   #history: LogEvent[] = []
-  /** True once the head was reached; from then on `#behind` counts what is offered and not yet taken. */
+  /** True at the head, at the start or once it was reached; from then on `#behind` counts what is offered and not yet taken. */
   #live = false
   #behind = 0
   #ended = false
@@ -78,7 +78,10 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
     this.selection = selection
     this.#start = start
     this.#capacity = capacity
-    start.catch(() => this.end()) // told to whoever calls next()
+    start.then(
+      ({ after }) => (this.#live = after === source.window().head),
+      () => this.end(), // told to whoever calls next()
+    )
   }
 
   /** @internal The hub tells of a new event. */

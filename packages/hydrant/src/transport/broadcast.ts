@@ -16,6 +16,9 @@ import { encode, type Format } from './format.ts'
 import { join, Payload } from './payload.ts'
 import type { Subscriber } from './subscriber.ts'
 
+/** How far the start of a flush moves: a prime, so that it moves for every number of targets but itself. */
+const ROTATION = 7_919
+
 /** One payload on its way to everybody who was live when it was made. */
 export interface Flush {
   readonly payload: Payload
@@ -45,7 +48,9 @@ export class Broadcast implements Feed {
   /** Set when a sign of life is due. */
   needsHeartbeat = false
   readonly #wake: (broadcast: Broadcast) => void
+  readonly #window: Window
   #pending: LogEvent[] = []
+  #isOverrun = false
   /** The newest selected offset that was flushed, or the head when the broadcast was made. */
   #flushed: number
   #rotation = 0
@@ -54,25 +59,33 @@ export class Broadcast implements Feed {
     key: string,
     selection: Selection,
     format: Format,
-    head: number,
+    window: Window,
     nowMs: number,
     wake: (broadcast: Broadcast) => void,
   ) {
     this.key = key
     this.selection = selection
     this.format = format
-    this.#flushed = this.named = head
+    this.#window = window
+    this.#flushed = this.named = window.head
     this.wroteMs = nowMs
     this.#wake = wake
   }
 
   /** Whether a flush would bring something. */
   get hasNews(): boolean {
-    return this.#pending.length > 0 || this.needsHeartbeat
+    return this.#pending.length > 0 || this.#isOverrun || this.needsHeartbeat
   }
 
   offer(event: LogEvent): void {
-    if (this.#pending.push(event) === 1) this.#wake(this)
+    const [oldest] = this.#pending
+    if (this.#isOverrun || (oldest !== undefined && oldest.offset <= this.#window.floor)) {
+      // Publishing outran us by the whole window. To hold on to what it let go would be a second window, unbounded:
+      // everybody reads from the log instead, and is told what is gone.
+      this.#isOverrun = true
+      this.#pending = []
+      this.#flushed = event.offset
+    } else if (this.#pending.push(event) === 1) this.#wake(this)
   }
 
   /** A subscriber reached the head. */
@@ -92,15 +105,16 @@ export class Broadcast implements Feed {
   }
 
   /** Begins a flush of what is new, up to `bytesMax`; undefined when there is nobody or nothing to tell. */
-  begin(window: Window, bytesMax: number): Flush | undefined {
+  begin(bytesMax: number): Flush | undefined {
     const after = this.#flushed
     const first = this.#pending[0]
     if (first === undefined) return undefined
     if (this.live.length === 0) {
-      this.abandonPending() // whoever comes next reads from its own cursor
+      this.#flushed = this.#pending.at(-1)?.offset ?? after // whoever comes next reads from its own cursor
+      this.#pending = []
       return undefined
     }
-    return this.#flushOf(this.#joinPending(window, bytesMax), after, first.offset)
+    return this.#flushOf(this.#joinPending(bytesMax), after, first.offset)
   }
 
   /** Begins a flush that holds no event: a sign of life, or a fresher id. */
@@ -108,32 +122,24 @@ export class Broadcast implements Feed {
     return this.live.length === 0 ? undefined : this.#flushOf(new Payload(bytes, to, 0), 0, Number.MAX_SAFE_INTEGER)
   }
 
-  /**
-   * Whether events that wait to be flushed have left the window: publishing outran us, and each must read for
-   * itself.
-   */
-  isOverrun(window: Window): boolean {
-    const first = this.#pending[0]
-    return first !== undefined && first.offset <= window.floor
-  }
-
-  /** Forgets what waits: every live subscriber reads it from the log instead. */
-  abandonPending(): void {
-    this.#flushed = this.#pending.at(-1)?.offset ?? this.#flushed
-    this.#pending = []
+  /** Whether publishing outran the flushes by the whole window since the last call: then nothing is pending. */
+  takeOverrun(): boolean {
+    const isOverrun = this.#isOverrun
+    this.#isOverrun = false
+    return isOverrun
   }
 
   #flushOf(payload: Payload, after: number, first: number): Flush {
     const targets = this.live.slice()
-    this.#rotation = (this.#rotation + 64) % targets.length
+    this.#rotation = (this.#rotation + ROTATION) % targets.length
     return { payload, after, first, targets, start: this.#rotation, done: 0 }
   }
 
-  #joinPending(window: Window, bytesMax: number): Payload {
+  #joinPending(bytesMax: number): Payload {
     const parts: Uint8Array[] = []
     let bytes = 0
     for (const event of this.#pending) {
-      const part = encode(event, this.format, window)
+      const part = encode(event, this.format, this.#window)
       if (bytes > 0 && bytes + part.length > bytesMax) break
       parts.push(part)
       bytes += part.length

@@ -43,6 +43,8 @@ export class CatchUp {
   readonly #sink: CatchUpSink
   /** First come first served; whoever is not at the head after its slice goes to the end. */
   readonly #behind = new Set<Subscriber>()
+  /** Those that need the engine while it has as many readings as it may. */
+  readonly #waiting = new Set<Subscriber>()
   /** The last slice, for whoever comes next with the same cursor: a reconnecting crowd comes with equal ids. */
   #lastSlice: { readonly broadcast: Broadcast; readonly after: number; readonly payload: Payload } | undefined
   #readings = 0
@@ -54,7 +56,7 @@ export class CatchUp {
 
   /** Whether a turn would get something done. */
   get hasWork(): boolean {
-    return this.#behind.size > 0 && this.#readings < READINGS_MAX
+    return this.#behind.size > 0
   }
 
   /** Whether anybody is on its way to the head. */
@@ -70,11 +72,13 @@ export class CatchUp {
   /** Takes one out again. */
   delete(subscriber: Subscriber): void {
     this.#behind.delete(subscriber)
+    this.#waiting.delete(subscriber)
   }
 
   /** Takes all out. */
   clear(): void {
     this.#behind.clear()
+    this.#waiting.clear()
   }
 
   /** Gives the next few their slice. */
@@ -82,10 +86,13 @@ export class CatchUp {
     let budget = SLICES_PER_TURN
     for (const subscriber of this.#behind) {
       if (budget === 0) return
-      budget -= 1
-      const isCold = subscriber.cursor < this.#hub.window.floor
-      if (isCold && this.#readings === READINGS_MAX) continue
       this.#behind.delete(subscriber)
+      const isCold = subscriber.cursor < this.#hub.window.floor
+      if (isCold && this.#readings === READINGS_MAX) {
+        this.#waiting.add(subscriber)
+        continue
+      }
+      budget -= 1
       if (isCold) void this.#readHistory(subscriber)
       else this.#readWindow(subscriber)
     }
@@ -171,6 +178,11 @@ export class CatchUp {
       this.#sink.disconnect(subscriber.connection, 'internal-error')
     } finally {
       this.#readings -= 1
+      const [next] = this.#waiting
+      if (next !== undefined) {
+        this.#waiting.delete(next)
+        this.#behind.add(next)
+      }
       this.#sink.schedule()
     }
   }
@@ -196,14 +208,27 @@ export class CatchUp {
   }
 
   #writeHistory(subscriber: Subscriber, history: History): void {
-    const { format } = subscriber.broadcast
     subscriber.isFresh = false
     if (subscriber.state === 'behind' && history.to > subscriber.cursor) {
-      const parts = history.events.map((event) => encode(event, format, this.#hub.window))
-      const bytes = parts.reduce((sum, part) => sum + part.length, 0)
-      if (parts.length === 0) subscriber.cursor = history.to
-      else this.#sink.write(subscriber, new Payload(join(parts, bytes), history.to, parts.length))
+      const payload = this.#historyPayload(subscriber.broadcast, history)
+      if (payload.events === 0) subscriber.cursor = payload.to
+      else this.#sink.write(subscriber, payload)
     }
     this.#next(subscriber)
+  }
+
+  /** Encoded, events are larger than the engine counted them: what exceeds a flush is read again next time. */
+  #historyPayload(broadcast: Broadcast, history: History): Payload {
+    const parts: Uint8Array[] = []
+    let bytes = 0
+    for (const event of history.events) {
+      const part = encode(event, broadcast.format, this.#hub.window)
+      if (bytes > 0 && bytes + part.length > this.#hub.limits.flushBytesMax) {
+        return new Payload(join(parts, bytes), event.offset - 1, parts.length)
+      }
+      parts.push(part)
+      bytes += part.length
+    }
+    return new Payload(join(parts, bytes), history.to, parts.length)
   }
 }

@@ -40,6 +40,8 @@ export abstract class Connection {
     this.owner = owner
   }
 
+  /** Bytes handed over that the kernel has not taken. */
+  abstract get heldBytes(): number
   /** Hands bytes over. False: it holds them, and should be given no more until `drained`. */
   abstract send(bytes: Uint8Array): boolean
   /** Ends in an orderly way: what was sent arrives, then the reason in the transport's own words where it has some. */

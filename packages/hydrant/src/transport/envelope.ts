@@ -1,6 +1,7 @@
 // The envelope of an event, as JSON text.
 
 import type { Envelope } from 'hydrant-client/wire'
+import { HydrantError } from '../hub/errors.ts'
 import type { LogEvent } from '../hub/event.ts'
 
 /** The whole event as one line of JSON. Bytes stand as base64 in `dataBase64` (PROTOCOL.md, 3). */
@@ -28,6 +29,15 @@ export function headerOf(event: LogEvent): Envelope {
 /** Bytes as base64. */
 export function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
+}
+
+/** Reads base64. Throws a HydrantError `malformed-event` when it is not. */
+export function parseBase64(text: string): Uint8Array {
+  const unpadded = text.replace(/={1,2}$/, '')
+  if (!/^[A-Za-z0-9+/]*$/.test(unpadded) || unpadded.length % 4 === 1) {
+    throw new HydrantError('malformed-event', 'The event cannot be published: its base64 is not valid.')
+  }
+  return Buffer.from(unpadded, 'base64')
 }
 
 let lastMs = Number.NaN

@@ -26,6 +26,10 @@ export class FetchConnection extends Connection {
     )
   }
 
+  get heldBytes(): number {
+    return HIGH_WATER_BYTES - (this.#controller?.desiredSize ?? HIGH_WATER_BYTES)
+  }
+
   send(bytes: Uint8Array): boolean {
     const controller = this.#controller
     if (controller === undefined) return true

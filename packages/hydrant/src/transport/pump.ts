@@ -107,9 +107,15 @@ export class Pump {
     connection.end(reason)
   }
 
-  /** Sends bytes that belong to one connection alone: openings, answers, farewells. */
+  /**
+   * Sends bytes that belong to one connection alone: openings, answers, an application's messages. A connection that
+   * reads none of them is cut once it holds a flush's worth.
+   */
   send(connection: Connection, bytes: Uint8Array): void {
     if (!connection.send(bytes)) this.#stall(connection, new Payload(bytes, 0, 0))
+    if (connection.isStalled && connection.heldBytes > this.#hub.limits.flushBytesMax + bytes.length) {
+      this.disconnect(connection, 'lagged')
+    }
   }
 
   /** A connection can take more: its subscribers read on from their cursors. */
@@ -186,12 +192,11 @@ export class Pump {
   }
 
   #beginFlush(broadcast: Broadcast): Flush | undefined {
-    const { window, limits, clock } = this.#hub
-    if (broadcast.isOverrun(window)) {
-      broadcast.abandonPending()
+    const { limits, clock } = this.#hub
+    if (broadcast.takeOverrun()) {
       for (const subscriber of broadcast.live.slice()) this.#fallBehind(subscriber)
     }
-    const flush = broadcast.begin(window, limits.flushBytesMax) ?? this.#beginHeartbeat(broadcast)
+    const flush = broadcast.begin(limits.flushBytesMax) ?? this.#beginHeartbeat(broadcast)
     broadcast.needsHeartbeat = false
     if (flush === undefined) return undefined
     broadcast.wroteMs = clock.monotonicMs()
@@ -201,13 +206,15 @@ export class Pump {
 
   #beginHeartbeat(broadcast: Broadcast): Flush | undefined {
     if (!broadcast.needsHeartbeat) return undefined
-    const { window, counters } = this.#hub
-    counters.heartbeats += broadcast.live.length
+    const { window, counters, clock } = this.#hub
+    broadcast.wroteMs = clock.monotonicMs() // also where the format has nothing to say: it is asked again a beat later
+    const { format } = broadcast
     const isDue = isPositionDue(broadcast.named, window.floor, window.head)
-    const position = isDue ? broadcast.format.position(this.#hub.idAt(window.head)) : undefined
-    if (position !== undefined) return broadcast.beginControl(position, window.head)
-    const { heartbeat } = broadcast.format
-    return heartbeat === undefined ? undefined : broadcast.beginControl(heartbeat, 0)
+    const position = isDue ? format.position(this.#hub.idAt(window.head)) : undefined
+    const bytes = position ?? format.heartbeat
+    if (bytes === undefined) return undefined
+    counters.heartbeats += broadcast.live.length
+    return broadcast.beginControl(bytes, position === undefined ? 0 : window.head)
   }
 
   /**
@@ -293,11 +300,11 @@ export class Pump {
   // ── broadcasts ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #broadcast(selection: Selection, format: Format): Broadcast {
-    const key = `${format.name} ${selection.key}`
+    const key = `${format.name}\n${selection.key}` // no name and no topic has a line break
     const known = this.#broadcasts.get(key)
     if (known !== undefined) return known
     const { window, clock } = this.#hub
-    const broadcast = new Broadcast(key, selection, format, window.head, clock.monotonicMs(), this.#wake)
+    const broadcast = new Broadcast(key, selection, format, window, clock.monotonicMs(), this.#wake)
     this.#broadcasts.set(key, broadcast)
     this.#hub.addFeed(broadcast)
     return broadcast

@@ -36,6 +36,10 @@ export class SocketConnection extends Connection {
     if (socket.destroyed) queueMicrotask(() => this.closed())
   }
 
+  get heldBytes(): number {
+    return this.#socket.writableLength
+  }
+
   send(bytes: Uint8Array): boolean {
     const socket = this.#socket
     if (this.isClosed || socket.destroyed || socket.writableEnded) return true

@@ -13,7 +13,7 @@ const BINARY = 0x2
 export const plainMessages: Format = {
   name: 'websocket',
   slot: STREAM_SLOTS,
-  event: ({ data }) => (typeof data === 'string' ? textFrame(data) : frame(BINARY, data)),
+  event: ({ data }) => (typeof data === 'string' ? textFrame(data) : binaryFrame(data)),
   gap: () => undefined,
   position: () => undefined,
   bye: () => undefined,
@@ -34,6 +34,11 @@ export const envelopeMessages: Format = {
 /** A text frame of a server: final, unmasked (RFC 6455, 5.2). */
 export function textFrame(text: string): Uint8Array {
   return frame(TEXT, Buffer.from(text))
+}
+
+/** A binary frame of a server. */
+export function binaryFrame(bytes: Uint8Array): Uint8Array {
+  return frame(BINARY, bytes)
 }
 
 function envelopeFrame(event: LogEvent): Uint8Array {

@@ -6,6 +6,7 @@ import { HydrantError } from '../hub/errors.ts'
 import type { EventInput } from '../hub/event.ts'
 import { parseSince, type StartRequest } from '../hub/start.ts'
 import { quote } from '../hub/topic.ts'
+import { parseBase64 } from './envelope.ts'
 
 /** A wish to subscribe. */
 export interface ParsedSubscribe {
@@ -28,6 +29,8 @@ export interface ParsedPublish {
 /** A message of a client. */
 export type ParsedMessage = ParsedSubscribe | ParsedPublish | { readonly kind: 'unsubscribe'; readonly sub: number }
 
+const VERBS = ['subscribe', 'unsubscribe', 'publish']
+
 type Fields = Readonly<Record<string, unknown>>
 
 /**
@@ -36,10 +39,14 @@ type Fields = Readonly<Record<string, unknown>>
  */
 export function parseClientMessage(message: unknown, bytes: Uint8Array | undefined, nowMs: number): ParsedMessage {
   const fields = fieldsOf(message, ['subscribe', 'unsubscribe', 'publish', 'ack', 'idempotencyKey'], 'The message')
-  if (fields['publish'] !== undefined) return parsePublish(fields, bytes)
-  if (bytes !== undefined) throw malformed('A binary frame can only publish')
-  if (fields['subscribe'] !== undefined) return parseSubscribe(fields['subscribe'], nowMs)
-  if (fields['unsubscribe'] === undefined) throw malformed('The message must subscribe, unsubscribe or publish')
+  const [verb, ...more] = Object.keys(fields).filter((field) => VERBS.includes(field))
+  if (verb === undefined || more.length > 0)
+    throw malformed('The message must either subscribe, unsubscribe or publish')
+  if (verb === 'publish') return parsePublish(fields, bytes)
+  if (bytes !== undefined || fields['ack'] !== undefined || fields['idempotencyKey'] !== undefined) {
+    throw malformed('Binary frames, ack and idempotencyKey are for publish')
+  }
+  if (verb === 'subscribe') return parseSubscribe(fields['subscribe'], nowMs)
   const { sub } = fieldsOf(fields['unsubscribe'], ['sub'], 'unsubscribe')
   return { kind: 'unsubscribe', sub: numberOf(sub, 'sub') }
 }
@@ -61,7 +68,7 @@ function parseSubscribe(value: unknown, nowMs: number): ParsedSubscribe {
       lastEventId,
       sinceMs: since === undefined ? undefined : parseSince(since, nowMs),
       last: fields['last'] === undefined ? undefined : numberOf(fields['last'], 'last'),
-      earliest: fields['earliest'] === true ? true : undefined,
+      earliest: flagOf(fields['earliest'], 'earliest'),
     },
     lag: lagOf(fields['lag']),
   }
@@ -74,8 +81,7 @@ function parsePublish(fields: Fields, bytes: Uint8Array | undefined): ParsedPubl
   const text = textOf(event['data'], 'data')
   const base64 = textOf(event['dataBase64'], 'dataBase64')
   if ([bytes, text, base64].filter((one) => one !== undefined).length > 1) throw malformed('publish has its data twice')
-  const data =
-    bytes === undefined ? (base64 === undefined ? text : Buffer.from(base64, 'base64')) : Uint8Array.from(bytes)
+  const data = bytes === undefined ? (base64 === undefined ? text : parseBase64(base64)) : Uint8Array.from(bytes)
   return {
     kind: 'publish',
     event: { topic, type: textOf(event['type'], 'type'), key: textOf(event['key'], 'key'), data },
@@ -106,6 +112,11 @@ function textsOf(value: unknown, name: string): readonly string[] | undefined {
 function numberOf(value: unknown, name: string): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value
   throw malformed(`${name} must be a whole number from 0 to 2147483647`)
+}
+
+function flagOf(value: unknown, name: string): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value
+  throw malformed(`${name} must be true or false`)
 }
 
 function lagOf(value: unknown): LagPolicy | undefined {

@@ -10,8 +10,8 @@ import { isPattern } from '../hub/topic.ts'
 import type { Pump } from './pump.ts'
 import { Rate } from './rate.ts'
 import type { Subscriber } from './subscriber.ts'
-import { envelopeMessages, plainMessages, textFrame } from './websocket-format.ts'
-import { parseClientMessage, type ParsedMessage, type ParsedSubscribe } from './websocket-messages.ts'
+import { binaryFrame, envelopeMessages, plainMessages, textFrame } from './websocket-format.ts'
+import { parseClientMessage, type ParsedMessage } from './websocket-messages.ts'
 import type { WebSocketConnection } from './websocket.ts'
 
 /** A message of a client, as an application's hook gets it. */
@@ -34,11 +34,13 @@ export type OnMessage = (message: ClientMessageEvent, client: WebSocketClient) =
 
 /** Who speaks on a connection. */
 export interface Session {
+  /** Starts the subscription that the URL names. */
+  start(url: UrlSelection): Promise<void>
   /** A whole message. */
   message(data: Uint8Array, isBinary: boolean): Promise<void>
 }
 
-/** What both kinds of session are made of. */
+/** What every kind of session is made of. */
 export interface SessionParts {
   readonly hub: Hub
   readonly pump: Pump
@@ -52,16 +54,6 @@ export interface UrlSelection {
   readonly lag: LagPolicy | undefined
 }
 
-/** Starts the subscription that the URL names. */
-export async function subscribeByUrl(parts: SessionParts, url: UrlSelection, isPlain: boolean): Promise<void> {
-  const { hub, pump, connection } = parts
-  if (url.selection === undefined) return
-  const start = await hub.start(url.start, url.selection)
-  if (!isPlain) pump.send(connection, json({ subscribed: { sub: 0, id: hub.idAt(start.after) } }))
-  const format = isPlain ? plainMessages : envelopeMessages
-  pump.subscribe({ connection, selection: url.selection, format, start, lag: url.lag ?? hub.lag, label: 0 })
-}
-
 /** Lets a client send so much and no more; the connection ends with `rate-exceeded`. */
 export class RateLimited implements Session {
   readonly #session: Session
@@ -72,6 +64,10 @@ export class RateLimited implements Session {
     this.#session = session
     this.#parts = parts
     this.#rate = new Rate(parts.hub.limits.messagesPerSecondMax, parts.hub.clock.monotonicMs())
+  }
+
+  start(url: UrlSelection): Promise<void> {
+    return this.#session.start(url)
   }
 
   async message(data: Uint8Array, isBinary: boolean): Promise<void> {
@@ -94,15 +90,20 @@ export class PlainSession implements Session {
     this.#topic = topics.length === 1 && topic !== undefined && !isPattern(topic) ? topic : undefined
   }
 
+  start(url: UrlSelection): Promise<void> {
+    return startPlain(this.#parts, url)
+  }
+
   async message(data: Uint8Array, isBinary: boolean): Promise<void> {
     const { hub, pump, connection } = this.#parts
     try {
-      if (this.#topic === undefined)
+      if (this.#topic === undefined) {
         throw new HydrantError('malformed-message', 'Only a URL with one topic can be published to.')
+      }
       await hub.publish({ topic: this.#topic, data: isBinary ? Uint8Array.from(data) : textOf(data) })
     } catch (error) {
-      refuse(hub, error)
-      pump.disconnect(connection, 'malformed-message')
+      const isTemporary = refuse(hub, error).status >= 500
+      pump.disconnect(connection, isTemporary ? 'internal-error' : 'malformed-message')
     }
   }
 }
@@ -113,15 +114,19 @@ export class HookSession implements Session {
   readonly #onMessage: OnMessage
   readonly #client: WebSocketClient
 
-  constructor(
-    parts: SessionParts,
-    onMessage: OnMessage,
-    topics: readonly string[],
-    send: (data: string | Uint8Array) => void,
-  ) {
+  constructor(parts: SessionParts, onMessage: OnMessage, topics: readonly string[]) {
+    const { pump, connection } = parts
     this.#parts = parts
     this.#onMessage = onMessage
-    this.#client = { topics, send, close: () => parts.connection.end(undefined) }
+    this.#client = {
+      topics,
+      send: (data) => pump.send(connection, typeof data === 'string' ? textFrame(data) : binaryFrame(data)),
+      close: () => connection.end(undefined),
+    }
+  }
+
+  start(url: UrlSelection): Promise<void> {
+    return startPlain(this.#parts, url)
   }
 
   async message(data: Uint8Array, isBinary: boolean): Promise<void> {
@@ -144,51 +149,53 @@ export class ProtocolSession implements Session {
     this.#parts = parts
   }
 
+  async start({ selection, start, lag }: UrlSelection): Promise<void> {
+    if (selection !== undefined) await this.#subscribe(0, selection, start, lag)
+  }
+
   async message(data: Uint8Array, isBinary: boolean): Promise<void> {
     const { hub } = this.#parts
     let message: ParsedMessage | undefined
     try {
       const binary = isBinary ? parseBinary(data) : undefined
-      message = parseClientMessage(isBinary ? binary?.header : jsonOf(textOf(data)), binary?.bytes, hub.clock.nowMs())
+      const json = isBinary ? binary?.header : jsonOf(textOf(data))
+      message = parseClientMessage(json, binary?.bytes, hub.clock.nowMs())
       await this.#do(message)
     } catch (error) {
-      refuse(hub, error)
-      this.#answer({ error: this.#problem(error), ...(message?.kind === 'publish' ? ackOf(message) : subOf(message)) })
+      const about = message?.kind === 'publish' ? ackOf(message) : subOf(message)
+      this.#answer({ error: refuse(hub, error), ...about })
     }
   }
 
   async #do(message: ParsedMessage): Promise<void> {
-    if (message.kind === 'subscribe') return this.#subscribe(message)
+    const { hub } = this.#parts
     if (message.kind === 'unsubscribe') return this.#unsubscribe(message.sub)
-    const ids = [await this.#parts.hub.publish(message.event, { idempotencyKey: message.idempotencyKey })]
-    this.#answer({ published: { ...ackOf(message), ids } })
+    if (message.kind === 'subscribe') {
+      const { sub, start, lag } = message
+      return this.#subscribe(sub, hub.select(message.topics, message.types), start, lag)
+    }
+    const id = await hub.publish(message.event, { idempotencyKey: message.idempotencyKey })
+    this.#answer({ published: { ...ackOf(message), ids: [id] } })
   }
 
-  async #subscribe(message: ParsedSubscribe): Promise<void> {
+  async #subscribe(sub: number, selection: Selection, from: StartRequest, lag: LagPolicy | undefined): Promise<void> {
     const { hub, pump, connection } = this.#parts
-    const { sub, start: from } = message
-    if (this.#subscribers.has(sub))
-      throw new HydrantError(
-        'malformed-message',
-        `Subscription ${sub} exists; unsubscribe first, or use another number.`,
-      )
+    if (this.#subscribers.has(sub)) {
+      throw new HydrantError('malformed-message', `Subscription ${sub} exists; unsubscribe it, or use another number.`)
+    }
     if (this.#subscribers.size >= hub.limits.subscriptionsMax) {
       throw new HydrantError(
         'too-many-subscriptions',
-        `The connection has ${this.#subscribers.size} subscriptions, as many as it may.`,
+        `The connection has ${this.#subscribers.size}, as many as it may.`,
       )
     }
-    const selection = hub.select(message.topics, message.types)
     this.#subscribers.set(sub, 'starting')
     try {
       const start = await hub.start(from, selection)
-      if (this.#subscribers.get(sub) !== 'starting') return // it was unsubscribed meanwhile
+      if (connection.isClosed || this.#subscribers.get(sub) !== 'starting') return // unsubscribed meanwhile
       this.#answer({ subscribed: { sub, id: hub.idAt(start.after) } })
-      const lag = message.lag ?? hub.lag
-      this.#subscribers.set(
-        sub,
-        pump.subscribe({ connection, selection, format: envelopeMessages, start, lag, label: sub }),
-      )
+      const request = { connection, selection, format: envelopeMessages, start, lag: lag ?? hub.lag, label: sub }
+      this.#subscribers.set(sub, pump.subscribe(request))
     } catch (error) {
       this.#subscribers.delete(sub)
       throw error
@@ -203,18 +210,17 @@ export class ProtocolSession implements Session {
     this.#answer({ unsubscribed: { sub } })
   }
 
-  #problem(error: unknown): Problem {
-    if (!(error instanceof HydrantError)) this.#parts.hub.report(error)
-    return problemOf(error)
-  }
-
   #answer(message: object): void {
-    this.#parts.pump.send(this.#parts.connection, json(message))
+    this.#parts.pump.send(this.#parts.connection, textFrame(JSON.stringify(message)))
   }
 }
 
-function json(message: object): Uint8Array {
-  return textFrame(JSON.stringify(message))
+async function startPlain({ hub, pump, connection }: SessionParts, url: UrlSelection): Promise<void> {
+  const { selection } = url
+  if (selection === undefined) return
+  const start = await hub.start(url.start, selection)
+  if (connection.isClosed) return
+  pump.subscribe({ connection, selection, format: plainMessages, start, lag: url.lag ?? hub.lag, label: 0 })
 }
 
 function ackOf(message: { readonly ack: number | undefined }): { readonly ack?: number } {
@@ -237,6 +243,10 @@ function jsonOf(text: string): unknown {
   }
 }
 
-function refuse(hub: Hub, error: unknown): void {
-  count(hub.counters.refused, problemOf(error).code)
+/** Counts a refusal, reports what is no fault of the client's, and answers the problem to tell. */
+function refuse(hub: Hub, error: unknown): Problem {
+  const problem = problemOf(error)
+  count(hub.counters.refused, problem.code)
+  if (!(error instanceof HydrantError)) hub.report(error)
+  return problem
 }

@@ -48,6 +48,10 @@ export class WebSocketConnection extends Connection {
     webSocket.on('pong', () => this.heard())
   }
 
+  get heldBytes(): number {
+    return this.#socket.writableLength
+  }
+
   send(bytes: Uint8Array): boolean {
     const socket = this.#socket
     if (this.isClosed || this.#webSocket.readyState !== OPEN) return true

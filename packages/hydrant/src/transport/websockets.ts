@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { SUBPROTOCOL } from 'hydrant-client/wire'
 import { WebSocketServer, type RawData, type WebSocket } from 'ws'
 import type { Hub } from '../hub/hub.ts'
@@ -11,7 +12,6 @@ import {
   PlainSession,
   ProtocolSession,
   RateLimited,
-  subscribeByUrl,
   type OnMessage,
   type Session,
   type SessionParts,
@@ -54,6 +54,11 @@ export class WebSockets {
     hub.onClose(async () => this.#stopTimer())
   }
 
+  /** Hears of handshakes that `ws` refuses; must answer and close the socket. */
+  onMalformed(refuse: (error: Error, socket: Duplex) => void): void {
+    this.#server.on('wsClientError', refuse)
+  }
+
   /** Completes the handshake, then serves what the URL selects and what the client says. */
   accept(request: IncomingMessage, socket: Socket, head: Buffer, url: UrlSelection): void {
     this.#server.handleUpgrade(request, socket, head, (webSocket) => void this.#serve(webSocket, socket, url))
@@ -68,22 +73,23 @@ export class WebSockets {
     this.#open.add(connection)
     webSocket.on('close', () => this.#open.delete(connection))
     const parts: SessionParts = { hub: this.#hub, pump: this.#connections.pump, connection }
-    webSocket.pause() // what the client says waits until its subscription stands
-    readMessages(webSocket, new RateLimited(this.#session(parts, webSocket, isPlain, url), parts))
+    const session = new RateLimited(this.#session(parts, isPlain, url), parts)
     try {
-      await subscribeByUrl(parts, url, isPlain)
-      webSocket.resume()
+      const reading = readMessages(webSocket, socket, connection, session)
+      await session.start(url)
+      reading.begin()
     } catch (error) {
       this.#hub.report(error)
       parts.pump.disconnect(connection, 'internal-error')
     }
   }
 
-  #session(parts: SessionParts, webSocket: WebSocket, isPlain: boolean, url: UrlSelection): Session {
+  #session(parts: SessionParts, isPlain: boolean, url: UrlSelection): Session {
     const topics = url.selection?.topics ?? []
     if (!isPlain) return new ProtocolSession(parts)
-    if (this.#onMessage === undefined) return new PlainSession(parts, topics)
-    return new HookSession(parts, this.#onMessage, topics, (data) => webSocket.send(data))
+    return this.#onMessage === undefined
+      ? new PlainSession(parts, topics)
+      : new HookSession(parts, this.#onMessage, topics)
   }
 
   #tickLater(): () => void {
@@ -106,16 +112,40 @@ export class WebSockets {
   }
 }
 
-function readMessages(webSocket: WebSocket, session: Session): void {
+/**
+ * Hands messages to the session, in order. The socket is not read before `begin`, while many messages are under way,
+ * and while the client does not read its answers: a client can make us hold no more than it is willing to take.
+ */
+function readMessages(
+  webSocket: WebSocket,
+  socket: Socket,
+  connection: WebSocketConnection,
+  session: Session,
+): { begin(): void } {
   let underWay = 0
+  let hasBegun = false
+  const steer = (): void => {
+    const mayRead = hasBegun && underWay < MESSAGES_UNDER_WAY_MAX && !connection.isStalled
+    if (mayRead && webSocket.isPaused) webSocket.resume()
+    else if (!mayRead && !webSocket.isPaused) webSocket.pause()
+  }
+  const ended = (): void => {
+    underWay -= 1
+    steer()
+  }
   webSocket.on('message', (data: RawData, isBinary: boolean) => {
     underWay += 1
-    if (underWay >= MESSAGES_UNDER_WAY_MAX) webSocket.pause()
-    void session.message(bytesOf(data), isBinary).finally(() => {
-      underWay -= 1
-      if (webSocket.isPaused) webSocket.resume()
-    })
+    void session.message(bytesOf(data), isBinary).finally(ended)
+    steer()
   })
+  socket.on('drain', steer)
+  steer()
+  return {
+    begin: () => {
+      hasBegun = true
+      steer()
+    },
+  }
 }
 
 function bytesOf(data: RawData): Uint8Array {

@@ -19,6 +19,10 @@ export class WritableConnection extends Connection {
     if (writable.destroyed) queueMicrotask(() => this.closed())
   }
 
+  get heldBytes(): number {
+    return this.#writable.writableLength
+  }
+
   send(bytes: Uint8Array): boolean {
     const writable = this.#writable
     if (this.isClosed || writable.destroyed || writable.writableEnded) return true

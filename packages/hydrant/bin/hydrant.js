@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url'
 
 const NODE_MAJOR_MIN = 24
 const SOURCE_CONDITION = 'hydrant-source'
+// A smaller nursery: 10,000 idle WebSockets take 4.9 instead of 9.1 KB each, SSE 13 instead of 17, at the same CPU.
+const HEAP = '--max-semi-space-size=8'
 
 const source = new URL('../src/cli/main.ts', import.meta.url)
 const built = new URL('../dist/cli/main.js', import.meta.url)
@@ -15,8 +17,9 @@ if (majorOf(process.versions.node) < NODE_MAJOR_MIN) {
   console.error(upgradeAdvice())
   process.exit(1)
 }
+restartWith(isCheckout() ? [HEAP, `--conditions=${SOURCE_CONDITION}`] : [HEAP])
 if (isCheckout()) {
-  await chooseSources()
+  await hookSources()
   await import(source.href)
 } else {
   await import(built.href)
@@ -40,14 +43,21 @@ function isCheckout() {
 }
 
 /**
- * Lets `import 'hydrant-client'` find that package's sources. The condition has to be an option of the process, since
- * worker threads inherit options but not resolve hooks; so the process starts itself anew in place, with the same pid.
- * Windows cannot do that: there a hook serves the main thread, and what uses worker threads needs a build first.
+ * Starts the process anew in place, with the same pid, when it lacks one of these options. They cannot be set later:
+ * worker threads inherit options but no resolve hooks, and V8 lays out its heap before the first line runs.
+ * Windows cannot do that: there the heap stays as it is, and a hook finds the sources for the main thread.
+ *
+ * @param {string[]} options
  */
-async function chooseSources() {
+function restartWith(options) {
+  const missing = options.filter((option) => !process.execArgv.includes(option))
+  if (missing.length === 0 || process.platform === 'win32') return
+  process.execve?.(process.execPath, [process.execPath, ...missing, ...process.execArgv, ...process.argv.slice(1)])
+}
+
+/** Lets `import 'hydrant-client'` find that package's sources where the process could not be started anew. */
+async function hookSources() {
   if (import.meta.resolve('hydrant-client').endsWith('.ts')) return
-  const args = [`--conditions=${SOURCE_CONDITION}`, ...process.execArgv, ...process.argv.slice(1)]
-  if (process.platform !== 'win32') process.execve?.(process.execPath, [process.execPath, ...args])
   const { registerHooks } = await import('node:module')
   registerHooks({
     resolve: (specifier, context, next) =>

@@ -8,14 +8,43 @@ export async function readBody(
   bytesMax: number,
   code: 'event-too-large' | 'batch-too-large',
 ): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let bytes = 0
+  const whole = new Growing()
   for await (const part of body) {
-    bytes += part.length
-    if (bytes > bytesMax) throw new HydrantError(code, `The body has more than ${bytesMax} bytes.`)
-    parts.push(part)
+    if (whole.length + part.length > bytesMax) {
+      throw new HydrantError(code, `The body has more than ${bytesMax} bytes.`)
+    }
+    whole.append(part)
   }
-  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts, bytes)
+  return whole.bytes
+}
+
+/** Bytes that grow: copied together as they come, for parts of one byte each would cost 400 times what they hold. */
+class Growing {
+  #buffer: Uint8Array = Buffer.alloc(0)
+  length = 0
+
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.length)
+  }
+
+  append(part: Uint8Array): void {
+    const length = this.length + part.length
+    if (length > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(length, this.#buffer.length * 2))
+      larger.set(this.bytes)
+      this.#buffer = larger
+    }
+    this.#buffer.set(part, this.length)
+    this.length = length
+  }
+
+  /** Gives away what there is, and starts anew. */
+  take(): Uint8Array {
+    const { bytes } = this
+    this.#buffer = Buffer.alloc(0)
+    this.length = 0
+    return bytes
+  }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -52,28 +81,26 @@ export async function* readLines(
   body: AsyncIterable<Uint8Array>,
   lineBytesMax: number,
 ): AsyncGenerator<readonly Uint8Array[], void, undefined> {
-  let rest: Uint8Array[] = []
-  let restBytes = 0
+  const rest = new Growing()
+  let line = 0
   for await (const part of body) {
     const lines: Uint8Array[] = []
     let at = 0
     for (let end = part.indexOf(LF); end !== -1; end = part.indexOf(LF, at)) {
-      const tail = part.subarray(at, end)
-      lines.push(restBytes === 0 ? tail : Buffer.concat([...rest, tail]))
-      rest = []
-      restBytes = 0
+      if (rest.length > 0) {
+        rest.append(part.subarray(at, end))
+        lines.push(rest.take())
+      } else lines.push(part.subarray(at, end))
       at = end + 1
     }
-    if (at < part.length) {
-      rest.push(part.subarray(at))
-      restBytes += part.length - at
-    }
-    const long = lines.findIndex((line) => line.length > lineBytesMax)
+    if (at < part.length) rest.append(part.subarray(at))
+    const long = lines.findIndex((one) => one.length > lineBytesMax)
     const whole = long === -1 ? lines : lines.slice(0, long)
     if (whole.length > 0) yield whole
-    if (long !== -1 || restBytes > lineBytesMax) {
-      throw new HydrantError('event-too-large', `A line has more than ${lineBytesMax} bytes.`)
+    line += whole.length
+    if (long !== -1 || rest.length > lineBytesMax) {
+      throw new HydrantError('event-too-large', `Line ${line + 1}: it has more than ${lineBytesMax} bytes.`)
     }
   }
-  if (restBytes > 0) yield [Buffer.concat(rest)]
+  if (rest.length > 0) yield [rest.take()]
 }

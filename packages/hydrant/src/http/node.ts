@@ -22,6 +22,9 @@ const DISCARD_MS = 2_000
 /** Sockets that carry a stream: a further request on one of them could never be answered. */
 const streaming = new WeakSet<Socket>()
 
+/** How many pipelined requests wait on a socket for the answer before theirs. */
+const waiting = new WeakMap<Socket, number>()
+
 /** What the answer to a request needs of it. */
 interface Call {
   readonly rooms: Rooms
@@ -47,7 +50,14 @@ export function nodeHandler(rooms: Rooms, formats: StreamFormats, basePath: stri
       body: bodyOf(request),
     }
     const call: Call = { rooms, formats, request, response, socket }
-    void dispatch(rooms, exchange).then((answer) => give(call, answer))
+    const begin = (): void => void dispatch(rooms, exchange).then((answer) => give(call, answer))
+    if (request.httpVersionMajor !== 1 || response.socket !== null) return begin()
+    // Pipelined: done only when the answers before it are given. Behind a stream that is never, and nothing happens.
+    waiting.set(socket, (waiting.get(socket) ?? 0) + 1)
+    response.once('socket', () => {
+      waiting.set(socket, (waiting.get(socket) ?? 1) - 1)
+      begin()
+    })
   }
 }
 
@@ -72,10 +82,9 @@ export function headerOf(request: IncomingMessage, name: string): string | undef
 }
 
 function give(call: Call, answer: Answer): void {
-  const { response, socket } = call
+  const { response } = call
   if (response.destroyed || response.headersSent) return
-  if (streaming.has(socket)) socket.destroy()
-  else if (answer.kind === 'reply') giveReply(call, answer)
+  if (answer.kind === 'reply') giveReply(call, answer)
   else giveStream(call, answer)
 }
 
@@ -95,8 +104,8 @@ function giveReply({ request, response, socket }: Call, reply: Reply): void {
 function giveStream(call: Call, answer: StreamReply): void {
   const { rooms, formats, request, response, socket } = call
   const transport = answer.stream === 'ndjson' ? 'ndjson' : 'sse'
-  // HTTP/2 has no socket of its own; a pipelined response has none yet.
-  if (request.httpVersionMajor !== 1 || response.socket !== socket) {
+  if ((waiting.get(socket) ?? 0) > 0) return void socket.destroy() // what waits behind a stream waits for ever
+  if (request.httpVersionMajor !== 1) {
     response.writeHead(200, answer.headers)
     response.flushHeaders()
     answer.begin(new WritableConnection(response, transport, rooms.connections), formats.get(answer.stream, 'bare'))

@@ -31,7 +31,7 @@ export function upgradeHandler(
   webSockets.onMalformed((error, socket) => refuse(socket, new HydrantError('malformed-upgrade', `${error.message}.`)))
   return (request, socket, head) => {
     // A client that vanishes in its handshake is no error of ours; `ws` listens for itself later.
-    socket.on('error', () => socket.destroy())
+    socket.on('error', destroy)
     try {
       const url = checkUpgrade(rooms, request, basePath, needsTopic)
       if (!(socket instanceof Socket)) {
@@ -42,6 +42,10 @@ export function upgradeHandler(
       refuse(socket, error)
     }
   }
+}
+
+function destroy(this: Duplex): void {
+  this.destroy()
 }
 
 function checkUpgrade(rooms: Rooms, request: IncomingMessage, basePath: string, needsTopic: boolean): UrlSelection {

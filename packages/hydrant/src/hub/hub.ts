@@ -69,7 +69,7 @@ export class Hub {
   readonly #closers: (() => Promise<void>)[] = []
   readonly #onError: (error: unknown) => void
   #closing: Promise<void> | undefined
-  #appends = 0
+  #turn: { appends: number; readonly ended: Promise<void> } | undefined
 
   constructor(parts: HubParts) {
     this.limits = resolveLimits(parts.limits)
@@ -126,7 +126,10 @@ export class Hub {
       engine: this.engine,
       window: () => this.window,
       idAt: (offset: number) => this.idAt(offset),
-      ended: (subscription: Subscription) => this.#forget(subscription),
+      ended: () => {
+        signal?.removeEventListener('abort', onAbort)
+        this.#forget(subscription)
+      },
     }
     const subscription = new Subscription(
       source,
@@ -136,8 +139,10 @@ export class Hub {
     )
     this.#subscriptions.add(subscription)
     this.#router.add(subscription)
-    options.signal?.addEventListener('abort', () => subscription.end(), { once: true })
-    if (this.#closing !== undefined || options.signal?.aborted === true) subscription.end()
+    const { signal } = options
+    const onAbort = (): void => subscription.end()
+    signal?.addEventListener('abort', onAbort)
+    if (this.#closing !== undefined || signal?.aborted === true) subscription.end()
     return subscription
   }
 
@@ -237,10 +242,20 @@ export class Hub {
    * Lets the event loop turn after every few appends. An engine that answers at once would otherwise let a loop of
    * `await hub.publish(…)` run for ever, while no socket is read or written.
    */
-  async #breathe(): Promise<void> {
-    if (this.#appends === 0) this.clock.defer(() => (this.#appends = 0))
-    this.#appends += 1
-    if (this.#appends > APPENDS_PER_TURN) await new Promise<void>((resolve) => this.clock.defer(resolve))
+  #breathe(): Promise<void> | undefined {
+    this.#turn ??= this.#newTurn()
+    this.#turn.appends += 1
+    return this.#turn.appends > APPENDS_PER_TURN ? this.#turn.ended : undefined
+  }
+
+  /** All who wait for a turn to end wait for the same promise, and so go on in their order. */
+  #newTurn(): { appends: number; readonly ended: Promise<void> } {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.clock.defer(() => {
+      this.#turn = undefined
+      resolve()
+    })
+    return { appends: 0, ended: promise }
   }
 
   #forget(subscription: Subscription): void {

@@ -26,20 +26,16 @@ export async function publishFrom(
   clock: Clock,
 ): Promise<number> {
   const { topic, type, throttleMs = 0, signal } = options
-  const aborted = abortOf(signal)
   const items = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
   let published = 0
   let earliestMs = 0
   let isEnded = false
   try {
     while (!isAborted(signal)) {
-      await Promise.race([sleep(earliestMs - clock.monotonicMs(), clock), aborted])
-      const item = await Promise.race([items.next(), aborted])
-      if (item === 'aborted') break
-      if (item.done === true) {
-        isEnded = true
-        break
-      }
+      await untilAborted(sleep(earliestMs - clock.monotonicMs(), clock), signal)
+      const item = await untilAborted(items.next(), signal)
+      isEnded = item !== ABORTED && item.done === true
+      if (item === ABORTED || item.done === true) break
       earliestMs = clock.monotonicMs() + throttleMs
       await publish({ topic, type, data: item.value })
       published += 1
@@ -51,15 +47,27 @@ export async function publishFrom(
   return published
 }
 
+const ABORTED = Symbol('aborted')
+
 function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true
 }
 
-function abortOf(signal: AbortSignal | undefined): Promise<'aborted'> {
-  return new Promise((resolve) => {
-    if (isAborted(signal)) resolve('aborted')
-    signal?.addEventListener('abort', () => resolve('aborted'), { once: true })
-  })
+/** Waits for something, or for the signal; leaves nothing behind on the signal, which may live longer than many waits. */
+async function untilAborted<Value>(
+  value: Value | PromiseLike<Value>,
+  signal: AbortSignal | undefined,
+): Promise<Value | typeof ABORTED> {
+  if (signal === undefined) return value
+  if (isAborted(signal)) return ABORTED
+  const { promise, resolve } = Promise.withResolvers<typeof ABORTED>()
+  const onAbort = (): void => resolve(ABORTED)
+  signal.addEventListener('abort', onAbort)
+  try {
+    return await Promise.race([value, promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }
 
 function sleep(delayMs: number, clock: Clock): Promise<void> {

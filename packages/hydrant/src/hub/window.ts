@@ -74,12 +74,14 @@ export class Window {
     if (this.#bytes > this.#bytesMax) this.#trim()
   }
 
-  /**
-   * Charges for an encoding that was just made of an event, if it is still here. The bound is restored by the
-   * next append.
-   */
+  /** Charges for an encoding that was just made of an event, if it is still here; `settle` restores the bound. */
   charge(event: LogEvent, bytes: number): void {
     if (event.offset > this.#floor) this.#bytes += bytes
+  }
+
+  /** Lets go of what encodings made too much. Not done while somebody reads: the pump calls it after each turn. */
+  settle(): void {
+    if (this.#bytes > this.#bytesMax) this.#trim()
   }
 
   /**

@@ -47,6 +47,8 @@ export class Broadcast implements Feed {
   named: number
   /** Set when a sign of life is due. */
   needsHeartbeat = false
+  /** Whether the last flush left something over because it was full: no reason to linger. */
+  hasBacklog = false
   readonly #wake: (broadcast: Broadcast) => void
   readonly #window: Window
   #pending: LogEvent[] = []
@@ -83,6 +85,7 @@ export class Broadcast implements Feed {
       // Publishing outran us by the whole window. To hold on to what it let go would be a second window, unbounded:
       // everybody reads from the log instead, and is told what is gone.
       this.#isOverrun = true
+      this.hasBacklog = false
       this.#pending = []
       this.#flushed = event.offset
     } else if (this.#pending.push(event) === 1) this.#wake(this)
@@ -112,6 +115,7 @@ export class Broadcast implements Feed {
     if (this.live.length === 0) {
       this.#flushed = this.#pending.at(-1)?.offset ?? after // whoever comes next reads from its own cursor
       this.#pending = []
+      this.hasBacklog = false
       return undefined
     }
     return this.#flushOf(this.#joinPending(bytesMax), after, first.offset)
@@ -145,7 +149,8 @@ export class Broadcast implements Feed {
       bytes += part.length
     }
     this.#flushed = this.#pending[parts.length - 1]?.offset ?? this.#flushed
-    this.#pending = parts.length === this.#pending.length ? [] : this.#pending.slice(parts.length)
+    this.#pending = this.#pending.slice(parts.length)
+    this.hasBacklog = this.#pending.length > 0
     return new Payload(join(parts, bytes), this.#flushed, parts.length)
   }
 }

@@ -174,6 +174,7 @@ export class Pump {
     this.#isScheduled = false
     this.#writeLive()
     this.#catchUp.turn()
+    this.#hub.window.settle()
     if (this.#dirty.size > 0 || this.#catchUp.hasWork) this.#schedule()
   }
 
@@ -186,7 +187,7 @@ export class Pump {
       this.#dirty.delete(broadcast)
       const flush = (broadcast.flush ??= this.#beginFlush(broadcast))
       if (flush !== undefined) budget -= this.#writeFlush(broadcast, flush, budget)
-      if (broadcast.flush !== undefined) this.#dirty.add(broadcast)
+      if (broadcast.flush !== undefined || broadcast.hasBacklog) this.#dirty.add(broadcast)
       else if (broadcast.hasNews) this.#wake(broadcast)
     }
   }

@@ -58,12 +58,12 @@ export interface UrlSelection {
 export class RateLimited implements Session {
   readonly #session: Session
   readonly #parts: SessionParts
-  readonly #rate: Rate
+  /** Made with the first message: most clients only listen. */
+  #rate: Rate | undefined
 
   constructor(session: Session, parts: SessionParts) {
     this.#session = session
     this.#parts = parts
-    this.#rate = new Rate(parts.hub.limits.messagesPerSecondMax, parts.hub.clock.monotonicMs())
   }
 
   start(url: UrlSelection): Promise<void> {
@@ -74,7 +74,9 @@ export class RateLimited implements Session {
     const { hub, pump, connection } = this.#parts
     if (connection.isClosed) return
     connection.heard()
-    if (!this.#rate.take(hub.clock.monotonicMs())) return pump.disconnect(connection, 'rate-exceeded')
+    const nowMs = hub.clock.monotonicMs()
+    this.#rate ??= new Rate(hub.limits.messagesPerSecondMax, nowMs)
+    if (!this.#rate.take(nowMs)) return pump.disconnect(connection, 'rate-exceeded')
     await this.#session.message(data, isBinary)
   }
 }
@@ -193,7 +195,8 @@ export class ProtocolSession implements Session {
     try {
       const start = await hub.start(from, selection)
       if (connection.isClosed || this.#subscribers.get(sub) !== 'starting') return // unsubscribed meanwhile
-      this.#answer({ subscribed: { sub, id: hub.idAt(start.after) } })
+      // The client's own id, until the gap that follows has moved it: cut in between, it must hear of the gap again.
+      this.#answer({ subscribed: { sub, id: start.gap?.from ?? hub.idAt(start.after) } })
       const request = { connection, selection, format: envelopeMessages, start, lag: lag ?? hub.lag, label: sub }
       this.#subscribers.set(sub, pump.subscribe(request))
     } catch (error) {

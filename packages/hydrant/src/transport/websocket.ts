@@ -30,6 +30,8 @@ const CLOSE_REASONS: { readonly [Reason in EndReason]: CloseReason } = {
 /** See the head of the file. */
 export class WebSocketConnection extends Connection {
   readonly transport = 'websocket'
+  /** Hears that the client has read what was held. */
+  onDrained: (() => void) | undefined
   #life: 'quiet' | 'spoke' | 'asked' = 'quiet'
   readonly #webSocket: WebSocket
   readonly #socket: Socket
@@ -42,7 +44,10 @@ export class WebSocketConnection extends Connection {
     this.#webSocket = webSocket
     this.#socket = socket
     this.#isLabelled = isLabelled
-    socket.on('drain', () => this.drained())
+    socket.on('drain', () => {
+      this.drained()
+      this.onDrained?.()
+    })
     webSocket.on('close', () => this.closed())
     webSocket.on('error', () => this.closed()) // ws has closed it with the right code; what is left is to forget it
     webSocket.on('pong', () => this.heard())

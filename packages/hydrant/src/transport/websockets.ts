@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SUBPROTOCOL } from 'hydrant-client/wire'
-import { WebSocketServer, type RawData, type WebSocket } from 'ws'
+import { WebSocketServer, type WebSocket } from 'ws'
 import type { Hub } from '../hub/hub.ts'
 import type { Connections } from './connections.ts'
 import {
@@ -17,12 +17,11 @@ import {
   type SessionParts,
   type UrlSelection,
 } from './websocket-session.ts'
+import { WebSocketInbox } from './websocket-inbox.ts'
 import { WebSocketConnection } from './websocket.ts'
 
 /** Pings in one turn of the event loop. */
 const PINGS_PER_TURN = 256
-/** Messages of one client under way at once; beyond it its socket is not read, until the log has taken some. */
-const MESSAGES_UNDER_WAY_MAX = 32
 /** How long `ws` waits for the other side's close. */
 const CLOSE_TIMEOUT_MS = 2_000
 /** Around the data of a message: envelope and base64. */
@@ -34,7 +33,6 @@ export class WebSockets {
   readonly #connections: Connections
   readonly #onMessage: OnMessage | undefined
   readonly #server: WebSocketServer
-  readonly #open = new Set<WebSocketConnection>()
   #stopTimer: () => void
 
   constructor(hub: Hub, connections: Connections, onMessage: OnMessage | undefined) {
@@ -67,17 +65,16 @@ export class WebSockets {
   async #serve(webSocket: WebSocket, socket: Socket, url: UrlSelection): Promise<void> {
     const isPlain = webSocket.protocol !== SUBPROTOCOL
     const connection = new WebSocketConnection(webSocket, socket, !isPlain, this.#connections)
-    if (this.#connections.refusal() !== undefined)
+    if (this.#connections.refusal() !== undefined) {
       return connection.end(this.#hub.isClosing ? 'shutting-down' : 'too-many-connections')
+    }
     this.#connections.add(connection)
-    this.#open.add(connection)
-    webSocket.on('close', () => this.#open.delete(connection))
     const parts: SessionParts = { hub: this.#hub, pump: this.#connections.pump, connection }
     const session = new RateLimited(this.#session(parts, isPlain, url), parts)
     try {
-      const reading = readMessages(webSocket, socket, connection, session)
+      const inbox = new WebSocketInbox(webSocket, connection, session)
       await session.start(url)
-      reading.begin()
+      inbox.begin()
     } catch (error) {
       this.#hub.report(error)
       parts.pump.disconnect(connection, 'internal-error')
@@ -102,7 +99,8 @@ export class WebSockets {
   /** Ends those that did not answer the last ping; pings those that said nothing since. */
   async #ping(): Promise<void> {
     let pinged = 0
-    for (const connection of this.#open) {
+    for (const connection of this.#connections) {
+      if (!(connection instanceof WebSocketConnection)) continue
       if (connection.isStalled) continue // a ping would wait behind what it does not read; `stallMs` ends it
       if (connection.askLife()) this.#hub.counters.heartbeats += 1
       else this.#connections.pump.disconnect(connection, 'unresponsive')
@@ -110,45 +108,4 @@ export class WebSockets {
       if (pinged % PINGS_PER_TURN === 0) await new Promise<void>((resolve) => this.#hub.clock.defer(resolve))
     }
   }
-}
-
-/**
- * Hands messages to the session, in order. The socket is not read before `begin`, while many messages are under way,
- * and while the client does not read its answers: a client can make us hold no more than it is willing to take.
- */
-function readMessages(
-  webSocket: WebSocket,
-  socket: Socket,
-  connection: WebSocketConnection,
-  session: Session,
-): { begin(): void } {
-  let underWay = 0
-  let hasBegun = false
-  const steer = (): void => {
-    const mayRead = hasBegun && underWay < MESSAGES_UNDER_WAY_MAX && !connection.isStalled
-    if (mayRead && webSocket.isPaused) webSocket.resume()
-    else if (!mayRead && !webSocket.isPaused) webSocket.pause()
-  }
-  const ended = (): void => {
-    underWay -= 1
-    steer()
-  }
-  webSocket.on('message', (data: RawData, isBinary: boolean) => {
-    underWay += 1
-    void session.message(bytesOf(data), isBinary).finally(ended)
-    steer()
-  })
-  socket.on('drain', steer)
-  steer()
-  return {
-    begin: () => {
-      hasBegun = true
-      steer()
-    },
-  }
-}
-
-function bytesOf(data: RawData): Uint8Array {
-  if (Array.isArray(data)) return Buffer.concat(data)
-  return data instanceof ArrayBuffer ? new Uint8Array(data) : data
 }

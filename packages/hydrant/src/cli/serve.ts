@@ -1,0 +1,57 @@
+// `hydrant serve`, which is also plain `hydrant`: opens the server, says how to use it, and runs until it is told to stop.
+
+import { oneLine, runUntilStopped } from '../server/lifetime.ts'
+import { Server } from '../server/server.ts'
+import { StartError } from '../server/start-error.ts'
+import { InvariantError } from '../hub/errors.ts'
+import { UsageError, type Command } from './command.ts'
+import { configurationOf, LIMIT_FLAGS, SETTING_FLAGS } from './setting-flags.ts'
+import { complain } from './stderr.ts'
+
+/** See the head of the file. */
+export const serve: Command = {
+  name: 'serve',
+  usage: '',
+  summary: 'serve events over SSE and WebSocket (also without any command)',
+  details: [
+    'Every setting is a flag, a variable and a key of the config file: --heartbeat-ms, HYDRANT_HEARTBEAT_MS and',
+    'heartbeatMs. A flag beats a variable, a variable beats the file. hydrant config shows what comes out.',
+  ].join('\n'),
+  flags: [...SETTING_FLAGS, ...LIMIT_FLAGS],
+  words: { min: 0, max: 0 },
+  run: async (_words, flags) => {
+    const { configuration } = configurationOf(flags)
+    const server = await open(() => Server.open(configuration, { onError }))
+    process.stdout.write(greeting(server.origin, server.url))
+    return runUntilStopped(server, complain)
+  },
+}
+
+/** What is said on start. The curl lines work as they are. */
+export function greeting(origin: string, url: string): string {
+  return [
+    `hydrant listens on ${origin}`,
+    '',
+    `  curl -N ${url}/events/news`,
+    `  curl -d hello ${url}/events/news`,
+    '',
+    'The engine is memory: events end with the process.',
+    '',
+  ].join('\n')
+}
+
+async function open(opening: () => Promise<Server>): Promise<Server> {
+  try {
+    return await opening()
+  } catch (error) {
+    throw error instanceof StartError ? new UsageError(error.message, { cause: error }) : error
+  }
+}
+
+/** A request that failed for a reason of ours stops nothing; a broken invariant stops the server. */
+function onError(error: unknown): void {
+  if (!(error instanceof InvariantError)) return complain(`an error of its own: ${oneLine(error)}`)
+  queueMicrotask(() => {
+    throw error
+  })
+}

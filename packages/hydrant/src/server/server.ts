@@ -1,0 +1,221 @@
+// The server: a hub behind `node:http`, with the console page beside it.
+//
+// Locked by test/server/server.test.ts and test/cli/shutdown.test.ts.
+
+import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http'
+import { Socket, type AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createConsole } from '../console/console.ts'
+import { createHub, type MountedHub } from '../create-hub.ts'
+import type { Engine } from '../engine/engine.ts'
+import { MemoryEngine } from '../engine/memory.ts'
+import { count } from '../hub/counters.ts'
+import { HydrantError } from '../hub/errors.ts'
+import { problemReply } from '../http/exchange.ts'
+import type { Configuration } from './configuration.ts'
+import { PATIENCE, type Patience } from './patience.ts'
+import { refusalOf, refusalText } from './refusal.ts'
+import { Sockets } from './sockets.ts'
+import { StartError, startErrorOf } from './start-error.ts'
+
+/** Bounds of `node:http`, and of what goes on below it. */
+export interface Timing extends Patience {
+  /** A head must be complete so long after the connection, or after its first byte on a kept one. */
+  readonly headMs: number
+  /** How long a connection is kept for another request: longer than load balancers keep theirs (60 s). */
+  readonly keepAliveMs: number
+  /** How often sockets are looked at. */
+  readonly sweepMs: number
+  /** How long requests whose bodies still come may go on when the server closes. */
+  readonly graceMs: number
+}
+
+/** The defaults. */
+export const TIMING: Timing = { ...PATIENCE, headMs: 10_000, keepAliveMs: 65_000, sweepMs: 1_000, graceMs: 1_000 }
+
+/** Heads beyond it are refused: cookies of a whole company fit into it. */
+const HEAD_BYTES_MAX = 16_384
+/** After so long without a byte the kernel asks whether the other side still lives. */
+const KEEP_ALIVE_PROBE_MS = 30_000
+/** Connections that no stream needs: health checks, publishers, those that are just coming. */
+const SPARE_CONNECTIONS = 1_000
+/** A crowd that comes back after a restart stands in this queue, as far as the kernel allows it. */
+const BACKLOG = 4_096
+
+/** How a server is opened. */
+export interface ServerOptions {
+  /** Hears of errors that a request could not be told of. */
+  readonly onError: (error: unknown) => void
+  readonly timing?: Partial<Timing>
+  /** Default: the one that the configuration names. */
+  readonly engine?: Engine
+}
+
+/** A server that listens. */
+export class Server {
+  readonly hub: MountedHub
+  readonly #http: HttpServer
+  readonly #sockets: Sockets
+  readonly #console: { close(): void } | undefined
+  readonly #timing: Timing
+  readonly #configuration: Configuration
+  #sweeper: NodeJS.Timeout | undefined
+  #closing: Promise<void> | undefined
+
+  /** Opens the log and listens. Rejects with a StartError when it cannot. */
+  static async open(configuration: Configuration, options: ServerOptions): Promise<Server> {
+    const server = new Server(configuration, options)
+    try {
+      await server.#listen(options.onError)
+      return server
+    } catch (error) {
+      await server.close()
+      throw error
+    }
+  }
+
+  private constructor(configuration: Configuration, options: ServerOptions) {
+    const timing = { ...TIMING, ...options.timing }
+    const { limits, cors, lag, basePath, heartbeatText } = configuration
+    const { onError, engine = new MemoryEngine({ limits }) } = options
+    const hub = createHub({ limits, cors, lag, basePath, heartbeatText, onError, engine })
+    const console = configuration.console ? createConsole(hub) : undefined
+    const sockets = new Sockets(timing)
+    this.#configuration = configuration
+    this.#timing = timing
+    this.#sockets = sockets
+    this.#console = console
+    this.hub = hub
+    this.#http = createServer(
+      {
+        headersTimeout: timing.headMs,
+        requestTimeout: 0, // patience.ts says why
+        keepAliveTimeout: timing.keepAliveMs,
+        connectionsCheckingInterval: timing.sweepMs,
+        maxHeaderSize: HEAD_BYTES_MAX,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
+        // curl --http2 and others offer h2c with every request; who cannot speak it answers as HTTP/1.1.
+        shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
+      },
+      (request: IncomingMessage, response: ServerResponse) => {
+        sockets.begin(request.socket, response)
+        if (console?.handle(request, response) !== true) hub.handler(request, response)
+      },
+    )
+    this.#http.maxConnections = limits.connectionsMax + SPARE_CONNECTIONS
+    this.#http.on('connection', (socket: Socket) => sockets.add(socket, performance.now()))
+    this.#http.on('drop', () => count(hub.counters.refused, 'too-many-connections'))
+    this.#http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      sockets.upgrade(request.socket)
+      hub.upgrade(request, socket, head)
+    })
+    this.#http.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => this.#refuse(error, socket))
+  }
+
+  /** Where it is reached: `http://127.0.0.1:3000`. */
+  get origin(): string {
+    return `http://${hostOfUrl(this.#configuration.host)}:${this.port}`
+  }
+
+  /** Where its events are, without `/events`: the origin and the base path. */
+  get url(): string {
+    return `${this.origin}${this.#configuration.basePath}`
+  }
+
+  /** The port that it listens on, also when any would do. */
+  get port(): number {
+    const address: AddressInfo | string | null = this.#http.address()
+    return address === null || typeof address === 'string' ? this.#configuration.port : address.port
+  }
+
+  /** How many sockets are open. */
+  get sockets(): number {
+    return this.#sockets.size
+  }
+
+  /**
+   * Ends everything: fails readiness, stops listening, says farewell to streams, answers what was asked. Resolves
+   * when all is ended, and always within `closeMs`, whatever clients do. Rejects when the log could not be closed.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #listen(onError: (error: unknown) => void): Promise<void> {
+    const { host, port } = this.#configuration
+    try {
+      await this.hub.ready
+    } catch (error) {
+      throw new StartError(`the log cannot be opened: ${error instanceof Error ? error.message : String(error)}`)
+    }
+    await new Promise<void>((resolve, reject) => {
+      this.#http.once('error', (error: NodeJS.ErrnoException) => reject(startErrorOf(error, host, port)))
+      this.#http.listen({ host, port, backlog: BACKLOG }, resolve)
+    })
+    this.#http.removeAllListeners('error').on('error', onError) // a connection that cannot be accepted stops no other
+    this.#sweeper = setInterval(() => this.#sweep(), this.#timing.sweepMs).unref()
+  }
+
+  async #close(): Promise<void> {
+    const { closeMs } = this.#configuration.limits
+    // This order: `close` of node:http cuts sockets whose answers were just ended, so streams must end after it.
+    this.#http.close()
+    const hubClosed = this.hub.close()
+    this.#console?.close()
+    const finished = this.#sockets.finish()
+    const grace = setTimeout(() => this.#refuseUnfinished(), Math.min(this.#timing.graceMs, closeMs / 2))
+    let deadline: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => (deadline = setTimeout(resolve, closeMs - marginMs(closeMs))))
+    try {
+      await Promise.race([Promise.all([hubClosed, finished]), late])
+    } finally {
+      clearTimeout(grace)
+      clearTimeout(deadline)
+      clearInterval(this.#sweeper)
+      this.#sockets.destroy()
+    }
+  }
+
+  #sweep(): void {
+    for (const socket of this.#sockets.overdue(performance.now())) {
+      const code = this.#sockets.isAnswering(socket) ? 'answer-not-taken' : 'request-timeout'
+      if (socket.writable) count(this.hub.counters.refused, code)
+      this.#say(socket, refusalText('request-timeout'))
+    }
+  }
+
+  /** What a client sends that is no HTTP costs it its connection, and us a counter. */
+  #refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+    if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return void socket.destroy()
+    const code = refusalOf(error)
+    count(this.hub.counters.refused, code)
+    this.#say(socket, refusalText(code))
+  }
+
+  /** The last words on a socket, unless they would stand in the middle of an answer. One that does not take them is overdue soon. */
+  #say(socket: Duplex, words: string): void {
+    const canSay = socket.writable && socket instanceof Socket && !this.#sockets.isAnswering(socket)
+    if (canSay) socket.end(words)
+    else socket.destroy()
+  }
+
+  #refuseUnfinished(): void {
+    const { status, headers, body } = problemReply(new HydrantError('shutting-down', 'The server is shutting down.'))
+    for (const response of this.#sockets.unfinishedRequests()) {
+      response.writeHead(status, { ...headers, connection: 'close' })
+      response.end(body)
+    }
+  }
+}
+
+/** So that the process has ended when `closeMs` is over, and not just begun to. */
+function marginMs(closeMs: number): number {
+  return Math.min(500, closeMs / 5)
+}
+
+function hostOfUrl(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost'
+  return host.includes(':') ? `[${host}]` : host
+}

@@ -26,6 +26,8 @@ export interface Start {
   readonly resumed: boolean
   /** Told first. */
   readonly gap: Gap | undefined
+  /** Whether that was the head when it was found: nothing of the past follows. */
+  readonly isHead: boolean
 }
 
 /** Checks that at most one place is named. Throws `conflicting-start`. */
@@ -42,7 +44,7 @@ export async function findStart(engine: Engine, request: StartRequest, selection
   if (request.lastEventId !== undefined) return resumeFrom(engine, request.lastEventId)
   const seek = seekOf(request)
   const after = seek === undefined ? engine.bounds().head : await engine.seek(seek, selection)
-  return { after, resumed: false, gap: undefined }
+  return { after, resumed: false, gap: undefined, isHead: after === engine.bounds().head }
 }
 
 function resumeFrom(engine: Engine, text: string): Start {
@@ -52,7 +54,7 @@ function resumeFrom(engine: Engine, text: string): Start {
   const gap: Gap | undefined = known
     ? undefined
     : { from: text, to: epochs.idAt(after), reason: 'epoch', certain: false }
-  return { after, resumed: true, gap }
+  return { after, resumed: true, gap, isHead: after === head }
 }
 
 function seekOf(request: StartRequest): Seek | undefined {

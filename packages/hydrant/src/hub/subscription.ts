@@ -48,6 +48,7 @@ export interface SubscriptionSource {
 /** Where it starts. */
 export interface SubscriptionStart {
   readonly after: number
+  readonly isHead: boolean
   /** Told before the first event. */
   readonly gap: Gap | undefined
 }
@@ -79,7 +80,9 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
     this.#start = start
     this.#capacity = capacity
     start.then(
-      ({ after }) => (this.#live = after === source.window().head),
+      ({ after, isHead }) => {
+        if (isHead) this.#goLive(after)
+      },
       () => this.end(), // told to whoever calls next()
     )
   }
@@ -134,6 +137,14 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
     return END
   }
 
+  /** From here on it is the receiver's fault if it falls behind. */
+  #goLive(after: number): void {
+    if (after < this.#source.window().floor) return // already beyond the window: the engine judges what is gone
+    this.#live = true
+    this.#behind = 0
+    this.#source.window().read(after, this.selection, () => ((this.#behind += 1), true), Number.MAX_SAFE_INTEGER)
+  }
+
   #isAtHead(): boolean {
     return (
       !this.#ended &&
@@ -170,7 +181,7 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
     )
     if (next === undefined) {
       this.#cursor = to
-      if (to === window.head) this.#live = true
+      if (to === window.head && !this.#live) this.#goLive(to)
     }
     return next
   }

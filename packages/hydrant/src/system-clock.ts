@@ -2,14 +2,14 @@
 
 import type { Clock } from './hub/clock.ts'
 
-/** Real time. Timers do not keep the process alive: an open server does that. */
+/** Real time. Its timers keep no process alive unless asked to: an open server does that. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   defer: (run) => void setImmediate(run),
-  after: (delayMs, run) => {
+  after: (delayMs, run, keepsAlive = false) => {
     const timer = setTimeout(run, delayMs)
-    timer.unref()
+    if (!keepsAlive) timer.unref()
     return () => clearTimeout(timer)
   },
 }

@@ -40,11 +40,17 @@ export interface PublishRequest {
   readonly dataBase64?: string
 }
 
-/** What a client may send. `ack` numbers a publish, so that its answer can be told from others'. */
+/**
+ * What a client may send. `ack` numbers a publish, so that its answer can be told from others'.
+ *
+ * `ping` asks for a sign of life, and is answered by `pong` with its number, 0 to 2^31 - 1: a web page sees nothing of
+ * WebSocket's own pings, and could not tell a quiet connection from a dead one.
+ */
 export type ClientMessage =
   | { readonly subscribe: SubscribeRequest }
   | { readonly unsubscribe: { readonly sub: number } }
   | { readonly publish: PublishRequest; readonly ack?: number; readonly idempotencyKey?: string }
+  | { readonly ping: number }
 
 /**
  * What a server may send. Events are bare envelopes, and belong to the subscription that the last `{"sub": n}` named.
@@ -58,6 +64,7 @@ export type ServerMessage =
   | { readonly error: Problem; readonly sub?: number; readonly ack?: number }
   | { readonly gap: Gap }
   | { readonly position: string }
+  | { readonly pong: number }
 
 /**
  * Joins a header and bytes into the one binary frame of the protocol: a 16-bit big-endian length of the JSON header,
@@ -65,7 +72,7 @@ export type ServerMessage =
  *
  * Throws a RangeError when the header is longer than 65,535 bytes.
  */
-export function formatBinary(header: object, bytes: Uint8Array): Uint8Array {
+export function formatBinary(header: object, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const json = new TextEncoder().encode(JSON.stringify(header))
   if (json.length > 0xffff) throw new RangeError(`a header of ${json.length} bytes does not fit a binary frame (65535)`)
   const frame = new Uint8Array(2 + json.length + bytes.length)

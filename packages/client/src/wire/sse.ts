@@ -87,14 +87,18 @@ export class SseParser {
       this.#skipLineFeed = false
       if (text[at] === '\n') at += 1
     }
+    // Most streams have no CR at all: it is looked for once in a piece, not once in a line.
+    let cr = text.indexOf('\r', at)
     for (;;) {
-      const end = lineEnd(text, at)
+      const lf = text.indexOf('\n', at)
+      const end = lf === -1 || (cr !== -1 && cr < lf) ? cr : lf
       if (end === -1) break
       this.#line(text.slice(at, end))
       at = end + 1
-      if (text[end] !== '\r') continue
+      if (end !== cr) continue
       if (at === text.length) this.#skipLineFeed = true
       else if (text[at] === '\n') at += 1
+      cr = text.indexOf('\r', at)
     }
     text = text.slice(at)
     if (text.length + (this.#data?.length ?? 0) > this.#lineLengthMax) {
@@ -125,10 +129,4 @@ export class SseParser {
       this.#handlers.message({ type: type === '' ? 'message' : type, data, lastEventId: this.#lastEventId })
     }
   }
-}
-
-function lineEnd(text: string, from: number): number {
-  const lf = text.indexOf('\n', from)
-  const cr = text.indexOf('\r', from)
-  return lf === -1 || (cr !== -1 && cr < lf) ? cr : lf
 }

@@ -127,6 +127,9 @@ function giveStream(call: Call, answer: StreamReply): void {
 /** The body, also when a body parser before us has read it (`request.body` of Express). */
 async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Array, void, undefined> {
   const parsed: unknown = 'body' in request ? request.body : undefined
+  if (parsed === undefined && request.readableEnded && hasBody(request)) {
+    throw new HydrantError('malformed-body', 'The body was read before it came here, and is not in request.body.')
+  }
   if (parsed === undefined || !request.readableEnded) {
     try {
       // Not destroyed when we stop reading: that would take the socket with it, and the answer.
@@ -144,6 +147,10 @@ async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Array, voi
       'The body was parsed as a form before it came here. Mount hydrant before the form parser, or send text/plain.',
     )
   } else yield Buffer.from(JSON.stringify(parsed))
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 /** A problem as a plain HTTP/1.1 answer on a socket that `node:http` has given away. */

@@ -8,6 +8,9 @@ export interface Clock {
   monotonicMs(): number
   /** Runs once this turn of the event loop has ended and new input had its chance. */
   defer(run: () => void): void
-  /** Runs after so many milliseconds; the answer takes it back. Never keeps a process alive. */
-  after(delayMs: number, run: () => void): () => void
+  /**
+   * Runs after so many milliseconds; the answer takes it back. A process that has nothing else to do ends before,
+   * unless `keepsAlive`.
+   */
+  after(delayMs: number, run: () => void, keepsAlive?: boolean): () => void
 }

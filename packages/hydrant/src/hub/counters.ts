@@ -14,7 +14,6 @@ export type EndReason =
   | 'malformed-message'
   | 'shutting-down'
   | 'gap'
-  | 'garbage'
 
 /** All counters of a hub. They only grow, but for `connections` and the two byte gauges. */
 export class Counters {

@@ -72,5 +72,5 @@ async function untilAborted<Value>(
 
 function sleep(delayMs: number, clock: Clock): Promise<void> {
   if (delayMs <= 0) return Promise.resolve()
-  return new Promise((resolve) => void clock.after(delayMs, resolve))
+  return new Promise((resolve) => void clock.after(delayMs, resolve, true))
 }

@@ -27,9 +27,13 @@ export interface ParsedPublish {
 }
 
 /** A message of a client. */
-export type ParsedMessage = ParsedSubscribe | ParsedPublish | { readonly kind: 'unsubscribe'; readonly sub: number }
+export type ParsedMessage =
+  | ParsedSubscribe
+  | ParsedPublish
+  | { readonly kind: 'unsubscribe'; readonly sub: number }
+  | { readonly kind: 'ping'; readonly ping: number }
 
-const VERBS = ['subscribe', 'unsubscribe', 'publish']
+const VERBS = ['subscribe', 'unsubscribe', 'publish', 'ping']
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -38,14 +42,19 @@ type Fields = Readonly<Record<string, unknown>>
  * `malformed-id`.
  */
 export function parseClientMessage(message: unknown, bytes: Uint8Array | undefined, nowMs: number): ParsedMessage {
-  const fields = fieldsOf(message, ['subscribe', 'unsubscribe', 'publish', 'ack', 'idempotencyKey'], 'The message')
+  const fields = fieldsOf(
+    message,
+    ['subscribe', 'unsubscribe', 'publish', 'ping', 'ack', 'idempotencyKey'],
+    'The message',
+  )
   const [verb, ...more] = Object.keys(fields).filter((field) => VERBS.includes(field))
   if (verb === undefined || more.length > 0)
-    throw malformed('The message must either subscribe, unsubscribe or publish')
+    throw malformed('The message must do one thing: subscribe, unsubscribe, publish or ping')
   if (verb === 'publish') return parsePublish(fields, bytes)
   if (bytes !== undefined || fields['ack'] !== undefined || fields['idempotencyKey'] !== undefined) {
     throw malformed('Binary frames, ack and idempotencyKey are for publish')
   }
+  if (verb === 'ping') return { kind: 'ping', ping: numberOf(fields['ping'], 'ping') }
   if (verb === 'subscribe') return parseSubscribe(fields['subscribe'], nowMs)
   const { sub } = fieldsOf(fields['unsubscribe'], ['sub'], 'unsubscribe')
   return { kind: 'unsubscribe', sub: numberOf(sub, 'sub') }

@@ -171,6 +171,7 @@ export class ProtocolSession implements Session {
 
   async #do(message: ParsedMessage): Promise<void> {
     const { hub } = this.#parts
+    if (message.kind === 'ping') return this.#answer({ pong: message.ping })
     if (message.kind === 'unsubscribe') return this.#unsubscribe(message.sub)
     if (message.kind === 'subscribe') {
       const { sub, start, lag } = message
@@ -231,7 +232,7 @@ function ackOf(message: { readonly ack: number | undefined }): { readonly ack?: 
 }
 
 function subOf(message: ParsedMessage | undefined): { readonly sub?: number } {
-  return message === undefined || message.kind === 'publish' ? {} : { sub: message.sub }
+  return message?.kind === 'subscribe' || message?.kind === 'unsubscribe' ? { sub: message.sub } : {}
 }
 
 function textOf(data: Uint8Array): string {

@@ -24,7 +24,6 @@ const CLOSE_REASONS: { readonly [Reason in EndReason]: CloseReason } = {
   'too-many-connections': 'too-many-connections',
   'internal-error': 'internal-error',
   gap: 'gap',
-  garbage: 'malformed-message',
 }
 
 /** See the head of the file. */

@@ -50,9 +50,10 @@ async function route(rooms: Rooms, request: HttpRequest, origin: string | undefi
     origins.check(origin, request.header('host'))
     return publish(hub, request)
   }
+  if (!isOurs(path))
+    throw new HydrantError('not-found', 'There is nothing at this path; events are at /events/<topic>.')
   if (method !== 'GET' && method !== 'HEAD') throw new MethodNotAllowed(method, 'GET, HEAD')
   if (path === '/livez') return livez()
   if (path === '/readyz') return readyz(hub)
-  if (path === '/metrics') return textReply(200, metricsText(hub), 'text/plain; version=0.0.4; charset=utf-8')
-  throw new HydrantError('not-found', `There is nothing at this path; events are at /events/<topic>.`)
+  return textReply(200, metricsText(hub), 'text/plain; version=0.0.4; charset=utf-8')
 }

@@ -34,7 +34,11 @@ export class Origins {
   /** The CORS headers of an answer to this origin; none where it is not allowed. */
   headers(origin: string | undefined): Readonly<Record<string, string>> {
     if (origin === undefined || !this.#allows(origin)) return {}
-    return { 'access-control-allow-origin': origin, 'access-control-expose-headers': 'retry-after', vary: 'origin' }
+    return {
+      'access-control-allow-origin': origin,
+      'access-control-expose-headers': 'retry-after',
+      vary: 'accept, origin',
+    }
   }
 
   /** The headers of an answer to a preflight. */

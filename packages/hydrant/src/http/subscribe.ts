@@ -15,7 +15,11 @@ import { chooseMedia } from './media.ts'
 import { parseSubscribe, type SubscribeQuery } from './query.ts'
 
 /** What proxies need so that events arrive at once: not stored, not compressed again, not buffered by nginx. */
-const STREAM_HEADERS = { 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' } as const
+const STREAM_HEADERS = {
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+  vary: 'accept',
+} as const
 
 /** Answers `GET /events…`. */
 export async function subscribe(hub: Hub, connections: Connections, request: HttpRequest): Promise<Answer> {
@@ -122,6 +126,6 @@ async function page(hub: Hub, selection: Selection, query: SubscribeQuery): Prom
       id,
       more: after < hub.engine.bounds().head,
     },
-    { 'cache-control': 'no-store' },
+    { 'cache-control': 'no-store', vary: 'accept' },
   )
 }

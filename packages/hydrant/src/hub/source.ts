@@ -53,7 +53,10 @@ function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true
 }
 
-/** Waits for something, or for the signal; leaves nothing behind on the signal, which may live longer than many waits. */
+/**
+ * Waits for something, or for the signal; leaves nothing behind on the signal, which may live longer than many
+ * waits.
+ */
 async function untilAborted<Value>(
   value: Value | PromiseLike<Value>,
   signal: AbortSignal | undefined,

@@ -66,7 +66,10 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
   #notice: GapNotice | undefined
   /** Read from the engine, not yet given out; at most one reading. */
   #history: LogEvent[] = []
-  /** True at the head, at the start or once it was reached; from then on `#behind` counts what is offered and not yet taken. */
+  /**
+   * True at the head, at the start or once it was reached; from then on `#behind` counts what is offered and
+   * not yet taken.
+   */
   #live = false
   #behind = 0
   #ended = false

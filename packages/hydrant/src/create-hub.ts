@@ -7,6 +7,7 @@ import { MemoryEngine } from './engine/memory.ts'
 import type { Clock } from './hub/clock.ts'
 import { Hub } from './hub/hub.ts'
 import type { Limits } from './hub/limits.ts'
+import type { NoSchemas, Schemas } from './hub/schema.ts'
 import type { LagPolicy } from 'hydrant-client/wire'
 import type { Rooms } from './http/dispatch.ts'
 import { fetchHandler } from './http/fetch.ts'
@@ -20,7 +21,9 @@ import type { OnMessage } from './transport/websocket-session.ts'
 import { WebSockets } from './transport/websockets.ts'
 
 /** Options of {@link createHub}; all may be left out. */
-export interface HubOptions {
+export interface HubOptions<Of extends Schemas = Schemas> {
+  /** What the data of topics must be, by topic or pattern: any Standard Schema. Default: anything. */
+  readonly schemas?: Of
   /** Where the log lives. Default: in memory. */
   readonly engine?: Engine
   /** Any of the limits, by name; the others keep their defaults. */
@@ -42,7 +45,7 @@ export interface HubOptions {
 }
 
 /** A hub with handlers to mount. The handlers need no `this`. */
-export class MountedHub extends Hub {
+export class MountedHub<Of extends Schemas = Schemas> extends Hub<Of> {
   /** For `http.createServer(hub.handler)`, or `app.use(hub.handler)` in Express. */
   readonly handler: (request: IncomingMessage, response: ServerResponse, next?: Next) => void
   /** For `server.on('upgrade', hub.upgrade)`: WebSockets. */
@@ -50,13 +53,14 @@ export class MountedHub extends Hub {
   /** The handler in fetch style; SSE and NDJSON streams, publishing and history, but no WebSockets. */
   readonly fetch: (request: Request) => Promise<Response>
 
-  constructor(options: HubOptions) {
-    const { limits = {}, lag, onError } = options
+  constructor(options: HubOptions<Of>) {
+    const { limits = {}, lag, onError, schemas } = options
     super({
       engine: options.engine ?? new MemoryEngine({ limits }),
       clock: options.clock ?? systemClock,
       limits,
       ...(lag === undefined ? {} : { lag }),
+      ...(schemas === undefined ? {} : { schemas }),
       ...(onError === undefined ? {} : { onError }),
     })
     const { basePath = '', onMessage } = options
@@ -77,6 +81,6 @@ export class MountedHub extends Hub {
 }
 
 /** Makes a hub. It is usable at once; `await hub.ready` tells whether the engine could be opened. */
-export function createHub(options: HubOptions = {}): MountedHub {
+export function createHub<const Of extends Schemas = NoSchemas>(options: HubOptions<Of> = {}): MountedHub<Of> {
   return new MountedHub(options)
 }

@@ -7,7 +7,7 @@ import { HydrantError } from '../hub/errors.ts'
 import type { EventInput } from '../hub/event.ts'
 import { quote } from '../hub/topic.ts'
 import { parseBase64 } from '../transport/envelope.ts'
-import { isRecord, jsonMember } from './event-json.ts'
+import { isRecord } from './event-json.ts'
 
 const REQUIRED = ['id', 'source', 'type'] as const
 
@@ -16,7 +16,7 @@ export function parseCloudEvent(value: unknown, topicOfPath?: string): EventInpu
   if (!isRecord(value)) throw malformed('it is not a JSON object')
   checkContext(value)
   const { data, data_base64: base64 } = value
-  if (base64 === undefined) return { ...contextOf(value, topicOfPath), data: jsonMember(data) }
+  if (base64 === undefined) return { ...contextOf(value, topicOfPath), data }
   if (data !== undefined || typeof base64 !== 'string') throw malformed('data_base64 must be a string, and stand alone')
   return { ...contextOf(value, topicOfPath), data: parseBase64(base64) }
 }

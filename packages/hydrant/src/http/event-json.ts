@@ -1,7 +1,7 @@
 // Events as JSON: what publishers send in `POST /events`, in NDJSON lines and over WebSocket.
 
 import { HydrantError } from '../hub/errors.ts'
-import type { EventInput, JsonValue } from '../hub/event.ts'
+import type { EventInput } from '../hub/event.ts'
 import { quote } from '../hub/topic.ts'
 import { parseBase64 } from '../transport/envelope.ts'
 import { didYouMean } from './nearest.ts'
@@ -28,20 +28,11 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function dataOf(event: Readonly<Record<string, unknown>>): JsonValue | Uint8Array | undefined {
+function dataOf(event: Readonly<Record<string, unknown>>): unknown {
   const base64 = textOf(event, 'dataBase64')
-  if (base64 === undefined) return jsonMember(event['data'])
+  if (base64 === undefined) return event['data']
   if (event['data'] !== undefined) throw malformed('it has both data and dataBase64')
   return parseBase64(base64)
-}
-
-/** A member of something that `JSON.parse` made: a JSON value, for nothing else comes from there, or missing. */
-export function jsonMember(member: unknown): JsonValue | undefined {
-  return isJsonValue(member) ? member : undefined
-}
-
-function isJsonValue(member: unknown): member is JsonValue {
-  return member !== undefined
 }
 
 function textOf(event: Readonly<Record<string, unknown>>, field: string): string | undefined {

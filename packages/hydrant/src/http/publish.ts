@@ -7,9 +7,8 @@
 // has arrived is one, and the answer says how far it came.
 
 import { HydrantError } from '../hub/errors.ts'
-import { checkEvent, type EventInput } from '../hub/event.ts'
+import type { EventInput } from '../hub/event.ts'
 import type { Hub } from '../hub/hub.ts'
-import type { Limits } from '../hub/limits.ts'
 import { quote } from '../hub/topic.ts'
 import { decodeText, parseJson, readBody, readLines } from './body.ts'
 import { cloudEventOfHeaders, parseCloudEvent } from './cloudevents.ts'
@@ -87,7 +86,7 @@ async function publishLines(hub: Hub, request: HttpRequest, topic: string | unde
   let line = 1
   try {
     for await (const lines of readLines(request.body, hub.limits.eventBytesMax * 2 + LINE_OVERHEAD)) {
-      const { events, fault } = parseLines(lines, line, topic, hub.limits)
+      const { events, fault } = await parseLines(hub, lines, line, topic)
       for (let at = 0; at < events.length; at += hub.limits.batchEventsMax) {
         const ids = await hub.publishBatch(events.slice(at, at + hub.limits.batchEventsMax))
         progress.published += ids.length
@@ -103,19 +102,19 @@ async function publishLines(hub: Hub, request: HttpRequest, topic: string | unde
 }
 
 /** The events of some lines, up to the first that is wrong; empty lines are signs of life. */
-function parseLines(
+async function parseLines(
+  hub: Hub,
   lines: readonly Uint8Array[],
   firstLine: number,
   topic: string | undefined,
-  limits: Limits,
-): { readonly events: readonly EventInput[]; readonly fault?: HydrantError } {
+): Promise<{ readonly events: readonly EventInput[]; readonly fault?: HydrantError }> {
   const events: EventInput[] = []
   for (const [at, bytes] of lines.entries()) {
     try {
       const text = decodeText(bytes).trim()
       if (text === '') continue
       const event = parseEventJson(parseJson(text), topic)
-      checkEvent(event, limits) // here, so that the fault is one of this line
+      await hub.check(event) // here, so that the fault is one of this line
       events.push(event)
     } catch (error) {
       if (!(error instanceof HydrantError)) throw error

@@ -3,6 +3,7 @@
 import { EVENTSOURCE_TYPES, formatId } from 'hydrant-client/wire'
 import { HydrantError } from './errors.ts'
 import type { Limits } from './limits.ts'
+import { jsonOf as valueOf } from './schema.ts'
 import { parseTopic, quote } from './topic.ts'
 
 /** A value that JSON can say. */
@@ -10,7 +11,7 @@ export type JsonValue =
   string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue | undefined }
 
 /** What a publisher sends. */
-export interface EventInput<Data = JsonValue | Uint8Array> {
+export interface EventInput<Data = unknown> {
   /** Where it goes: `stocks/AAPL`. */
   readonly topic: string
   /** What it is; SSE's event name. Default `message`. */
@@ -61,6 +62,11 @@ export class LogEvent {
   /** `<epoch>-<offset>`. */
   get id(): string {
     return formatId(this.epoch, this.offset)
+  }
+
+  /** The JSON of the data, as a value; the data itself where it is none. Parsed anew each time it is asked for. */
+  get value(): unknown {
+    return typeof this.data === 'string' ? (valueOf(this.data) ?? this.data) : this.data
   }
 
   /** What it costs in memory before it is encoded, about. */
@@ -131,7 +137,7 @@ function checkKey(key: string, limits: Limits): string {
   return key
 }
 
-function textOf(data: JsonValue | Uint8Array | undefined): string | Uint8Array {
+function textOf(data: unknown): string | Uint8Array {
   if (data === undefined) return ''
   if (typeof data === 'string' || data instanceof Uint8Array) return data
   const json = jsonOf(data)
@@ -139,7 +145,7 @@ function textOf(data: JsonValue | Uint8Array | undefined): string | Uint8Array {
   return json
 }
 
-function jsonOf(data: JsonValue): string | undefined {
+function jsonOf(data: unknown): string | undefined {
   try {
     return JSON.stringify(data)
   } catch {

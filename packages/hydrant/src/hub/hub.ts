@@ -9,11 +9,12 @@ import type { Engine, LogRange } from '../engine/engine.ts'
 import type { Clock } from './clock.ts'
 import { Counters } from './counters.ts'
 import { HydrantError } from './errors.ts'
-import { checkEvent, type CheckedEvent, type EventInput, type JsonValue } from './event.ts'
+import { checkEvent, type CheckedEvent, type EventInput } from './event.ts'
 import type { Feed } from './feed.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { resolveLimits, type Limits } from './limits.ts'
 import { Router } from './router.ts'
+import { SchemaCheck, type InputOf, type OutputOf, type Schemas } from './schema.ts'
 import { Selection } from './selection.ts'
 import { publishFrom, type PublishFromOptions } from './source.ts'
 import { findStart, type Start, type StartRequest } from './start.ts'
@@ -25,17 +26,24 @@ import { Window } from './window.ts'
 const APPENDS_PER_TURN = 256
 
 /** What a hub is made of. */
-export interface HubParts {
+export interface HubParts<Of extends Schemas = Schemas> {
   readonly engine: Engine
   readonly clock: Clock
   readonly limits?: Partial<Limits>
   /** What happens to subscribers that cannot keep up and do not say themselves. Default `disconnect`. */
   readonly lag?: LagPolicy
+  /** What the data of topics must be, by topic or pattern. Default: anything. */
+  readonly schemas?: Of
   /**
    * Hears of errors that have no caller to be told. Default: they are thrown outside of everything, which ends
    * the process.
    */
   readonly onError?: (error: unknown) => void
+}
+
+/** An event of a topic, with the data that its schema takes. */
+export type TypedInput<Of extends Schemas, Topic extends string> = EventInput<InputOf<Of, Topic>> & {
+  readonly topic: Topic
 }
 
 /** Options of a publish. */
@@ -55,7 +63,7 @@ export interface SubscribeOptions extends StartRequest {
 }
 
 /** One log and everybody who follows it. Usable at once: what needs the engine waits until it is open. */
-export class Hub {
+export class Hub<Of extends Schemas = Schemas> {
   readonly limits: Limits
   readonly lag: LagPolicy
   readonly counters: Counters = new Counters()
@@ -68,59 +76,62 @@ export class Hub {
   readonly #subscriptions = new Set<Subscription>()
   readonly #closers: (() => Promise<void>)[] = []
   readonly #onError: (error: unknown) => void
+  readonly #schemas: SchemaCheck
   #closing: Promise<void> | undefined
   #turn: { appends: number; readonly ended: Promise<void> } | undefined
 
-  constructor(parts: HubParts) {
+  constructor(parts: HubParts<Of>) {
     this.limits = resolveLimits(parts.limits)
     this.lag = parts.lag ?? 'disconnect'
     this.engine = parts.engine
     this.clock = parts.clock
     this.#onError = parts.onError ?? throwOutside
+    this.#schemas = new SchemaCheck(parts.schemas ?? {})
     this.ready = this.#open()
     this.ready.catch(() => {}) // told to everyone who awaits it
   }
 
   /** Publishes one event; answers its id once the engine has stored it. Rejects with a HydrantError. */
-  async publish(event: EventInput, options: PublishOptions = {}): Promise<string> {
-    const [id] = await this.#append([checkEvent(event, this.limits)], options)
-    if (id === undefined) throw new HydrantError('unavailable', 'The engine gave no id for the event.')
-    return id
+  async publish<Topic extends string>(event: TypedInput<Of, Topic>, options: PublishOptions = {}): Promise<string> {
+    return this.#publish(event, options)
   }
 
   /**
    * Publishes all or none, in this order; answers the ids. Rejects with a HydrantError that says which event is
    * wrong.
    */
-  async publishBatch(events: readonly EventInput[], options: PublishOptions = {}): Promise<readonly string[]> {
+  async publishBatch<Topic extends string>(
+    events: readonly TypedInput<Of, Topic>[],
+    options: PublishOptions = {},
+  ): Promise<readonly string[]> {
     if (events.length > this.limits.batchEventsMax) {
       throw new HydrantError(
         'batch-too-large',
         `The batch has ${events.length} events; at most ${this.limits.batchEventsMax} may be.`,
       )
     }
-    const batch = events.map((event, at) => {
-      try {
-        return checkEvent(event, this.limits)
-      } catch (error) {
-        throw error instanceof HydrantError && events.length > 1
-          ? new HydrantError(error.code, `Event ${at}: ${error.message}`)
-          : error
-      }
-    })
+    const batch: CheckedEvent[] = []
+    for (const [at, event] of events.entries()) batch.push(await this.#checkInBatch(event, at, events.length))
     return batch.length === 0 ? [] : this.#append(batch, options)
   }
 
+  /** Checks an event without publishing it, against the limits and its schema. Rejects with a HydrantError. */
+  async check(event: EventInput): Promise<CheckedEvent> {
+    const checked = checkEvent(event, this.limits)
+    if (!this.#schemas.isEmpty) await this.#schemas.check(checked)
+    return checked
+  }
+
   /** Publishes every item of a source, with backpressure into it; answers how many. See {@link publishFrom}. */
-  publishFrom(
-    source: AsyncIterable<JsonValue | Uint8Array> | Iterable<JsonValue | Uint8Array>,
-    options: PublishFromOptions,
-  ): Promise<number> {
-    return publishFrom(source, options, (event) => this.publish(event), this.clock)
+  publishFrom(source: AsyncIterable<unknown> | Iterable<unknown>, options: PublishFromOptions): Promise<number> {
+    return publishFrom(source, options, (event) => this.#publish(event, {}), this.clock)
   }
 
   /** Follows topics and patterns in this process. Throws a HydrantError when a name is malformed. */
-  subscribe(topics: string | readonly string[], options: SubscribeOptions = {}): Subscription {
+  subscribe<Topic extends string>(
+    topics: Topic | readonly Topic[],
+    options: SubscribeOptions = {},
+  ): Subscription<OutputOf<Of, Topic>> {
     const selection = this.select(typeof topics === 'string' ? [topics] : topics, options.types)
     const source = {
       engine: this.engine,
@@ -131,7 +142,7 @@ export class Hub {
         this.#forget(subscription)
       },
     }
-    const subscription = new Subscription(
+    const subscription = new Subscription<OutputOf<Of, Topic>>(
       source,
       selection,
       this.start(options, selection),
@@ -256,6 +267,22 @@ export class Hub {
       resolve()
     })
     return { appends: 0, ended: promise }
+  }
+
+  async #publish(event: EventInput, options: PublishOptions): Promise<string> {
+    const [id] = await this.#append([await this.check(event)], options)
+    if (id === undefined) throw new HydrantError('unavailable', 'The engine gave no id for the event.')
+    return id
+  }
+
+  async #checkInBatch(event: EventInput, at: number, of: number): Promise<CheckedEvent> {
+    try {
+      return await this.check(event)
+    } catch (error) {
+      throw error instanceof HydrantError && of > 1
+        ? new HydrantError(error.code, `Event ${at}: ${error.message}`)
+        : error
+    }
   }
 
   #forget(subscription: Subscription): void {

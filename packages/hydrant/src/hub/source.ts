@@ -1,7 +1,7 @@
 // Publishing from a source: an async iterable becomes events, one after the other.
 
 import type { Clock } from './clock.ts'
-import type { EventInput, JsonValue } from './event.ts'
+import type { EventInput } from './event.ts'
 
 /** Options of `hub.publishFrom`. */
 export interface PublishFromOptions {
@@ -20,7 +20,7 @@ export interface PublishFromOptions {
  * ends or the signal fires; rejects with the first error of either side, after closing the source.
  */
 export async function publishFrom(
-  source: AsyncIterable<JsonValue | Uint8Array> | Iterable<JsonValue | Uint8Array>,
+  source: AsyncIterable<unknown> | Iterable<unknown>,
   options: PublishFromOptions,
   publish: (event: EventInput) => Promise<unknown>,
   clock: Clock,

@@ -12,7 +12,7 @@ import type { Selection } from './selection.ts'
 import type { Window } from './window.ts'
 
 /** An event, as programs see it. */
-export interface HubEvent {
+export interface HubEvent<Value = unknown> {
   readonly id: string
   readonly topic: string
   readonly type: string
@@ -21,6 +21,8 @@ export interface HubEvent {
   readonly timeMs: number
   /** Text, or the bytes that were published as bytes. */
   readonly data: string | Uint8Array
+  /** The JSON of the data, as a value; the data itself where it is none. Parsed anew each time it is asked for. */
+  readonly value: Value
   readonly gap?: undefined
 }
 
@@ -32,7 +34,7 @@ export interface GapNotice {
 }
 
 /** What a subscription yields: `if (delivery.gap) …` tells the two apart. */
-export type Delivery = HubEvent | GapNotice
+export type Delivery<Value = unknown> = HubEvent<Value> | GapNotice
 
 /** What a subscription reads from. */
 export interface SubscriptionSource {
@@ -57,7 +59,7 @@ const END: IteratorReturnResult<undefined> = { done: true, value: undefined }
 const READ = { eventsMax: 256, bytesMax: 256 * 1024 } as const
 
 /** A stream of deliveries. Ends when the hub closes, on `return()`, or when a `for await` is left. */
-export class Subscription implements Feed, AsyncIterableIterator<Delivery, undefined> {
+export class Subscription<Value = unknown> implements Feed, AsyncIterableIterator<Delivery<Value>, undefined> {
   readonly selection: Selection
   readonly #source: SubscriptionSource
   readonly #start: Promise<SubscriptionStart>
@@ -83,9 +85,7 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
     this.#start = start
     this.#capacity = capacity
     start.then(
-      ({ after, isHead }) => {
-        if (isHead) this.#goLive(after)
-      },
+      (found) => this.#found(found),
       () => this.end(), // told to whoever calls next()
     )
   }
@@ -97,14 +97,14 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
   }
 
   /** The next event or gap; waits for it. */
-  next(): Promise<IteratorResult<Delivery, undefined>> {
+  next(): Promise<IteratorResult<Delivery<Value>, undefined>> {
     const turn = this.#turn.then(() => this.#next())
     this.#turn = turn.catch(() => {}) // the caller of this turn is told; the next one starts afresh
     return turn
   }
 
   /** Ends it; a waiting `next()` resolves as done. */
-  async return(): Promise<IteratorResult<Delivery, undefined>> {
+  async return(): Promise<IteratorResult<Delivery<Value>, undefined>> {
     this.end()
     return END
   }
@@ -125,7 +125,7 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
     this.end()
   }
 
-  async #next(): Promise<IteratorResult<Delivery, undefined>> {
+  async #next(): Promise<IteratorResult<Delivery<Value>, undefined>> {
     if (this.#cursor === undefined) {
       const start = await this.#start
       this.#cursor = start.after
@@ -138,6 +138,10 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
       this.#wake = undefined
     }
     return END
+  }
+
+  #found({ after, isHead }: SubscriptionStart): void {
+    if (isHead) this.#goLive(after)
   }
 
   /** From here on it is the receiver's fault if it falls behind. */
@@ -157,7 +161,7 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
     )
   }
 
-  async #take(cursor: number): Promise<Delivery | undefined> {
+  async #take(cursor: number): Promise<Delivery<Value> | undefined> {
     const notice = this.#notice
     if (notice !== undefined) {
       this.#notice = undefined
@@ -168,7 +172,7 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
     if (event === undefined) return undefined
     this.#cursor = event.offset
     if (this.#live) this.#behind -= 1
-    return event
+    return holds<Value>(event) ? event : undefined
   }
 
   /** The fast path: the next event is in the window. */
@@ -202,7 +206,7 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
   }
 
   /** The slow path: so far behind that events must be missed. Keeps the newest that it may have. */
-  #skip(cursor: number): Delivery | undefined {
+  #skip(cursor: number): GapNotice | undefined {
     const window = this.#source.window()
     const from = Math.max(cursor, window.floor)
     let kept = 0
@@ -221,4 +225,9 @@ export class Subscription implements Feed, AsyncIterableIterator<Delivery, undef
     const gap: Gap = { from: idAt(from), to: idAt(to), reason, certain, ...(count === undefined ? {} : { count }) }
     return { id: gap.to, gap }
   }
+}
+
+/** The value of an event has the type of its topic's schema: it was held against that when it was published. */
+function holds<Value>(event: LogEvent): event is LogEvent & HubEvent<Value> {
+  return event.offset > 0
 }

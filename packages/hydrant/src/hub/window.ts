@@ -79,9 +79,14 @@ export class Window {
     if (event.offset > this.#floor) this.#bytes += bytes
   }
 
-  /** Lets go of what encodings made too much. Not done while somebody reads: the pump calls it after each turn. */
+  /** Lets go of what the encodings of new events made too much. The pump calls it after each flush of events. */
   settle(): void {
     if (this.#bytes > this.#bytesMax) this.#trim()
+  }
+
+  /** Whether so much more fits. */
+  hasRoom(bytes: number): boolean {
+    return this.#bytes + bytes <= this.#bytesMax
   }
 
   /**

@@ -15,7 +15,7 @@ import type { Hub } from '../hub/hub.ts'
 import { decideLag, isPositionDue } from '../hub/lag.ts'
 import type { Broadcast } from './broadcast.ts'
 import type { Connection } from './connection.ts'
-import { encode } from './format.ts'
+import { encodePast } from './format.ts'
 import { join, Payload } from './payload.ts'
 import type { Subscriber } from './subscriber.ts'
 
@@ -136,7 +136,7 @@ export class CatchUp {
     const parts: Uint8Array[] = []
     let bytes = 0
     const take = (event: LogEvent): boolean => {
-      const part = encode(event, broadcast.format, window)
+      const part = encodePast(event, broadcast.format, window)
       if (bytes > 0 && bytes + part.length > limits.flushBytesMax) return false
       parts.push(part)
       bytes += part.length
@@ -222,7 +222,7 @@ export class CatchUp {
     const parts: Uint8Array[] = []
     let bytes = 0
     for (const event of history.events) {
-      const part = encode(event, broadcast.format, this.#hub.window)
+      const part = encodePast(event, broadcast.format, this.#hub.window)
       if (bytes > 0 && bytes + part.length > this.#hub.limits.flushBytesMax) {
         return new Payload(join(parts, bytes), event.offset - 1, parts.length)
       }

@@ -25,12 +25,29 @@ export interface Format {
   readonly heartbeat: Uint8Array | undefined
 }
 
-/** The event's bytes: made at most once per format, charged to the window while it holds the event. */
+/** The bytes of a new event: made at most once per format, charged to the window while it holds the event. */
 export function encode(event: LogEvent, format: Format, window: Window): Uint8Array {
   const known = event.encodings[format.slot]
   if (known !== undefined) return known
   const bytes = format.event(event)
+  keep(event, format, bytes, window)
+  return bytes
+}
+
+/**
+ * The bytes of an event of the past: kept only where there is room. Otherwise one who reads back, in a format that
+ * nobody uses, would push events out of the window, and shorten everybody's history: the floor moves by publishing
+ * alone. Locked by test/transport/pump-history.test.ts.
+ */
+export function encodePast(event: LogEvent, format: Format, window: Window): Uint8Array {
+  const known = event.encodings[format.slot]
+  if (known !== undefined) return known
+  const bytes = format.event(event)
+  if (window.hasRoom(bytes.length)) keep(event, format, bytes, window)
+  return bytes
+}
+
+function keep(event: LogEvent, format: Format, bytes: Uint8Array, window: Window): void {
   event.encodings[format.slot] = bytes
   window.charge(event, bytes.length)
-  return bytes
 }

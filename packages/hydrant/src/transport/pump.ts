@@ -174,7 +174,6 @@ export class Pump {
     this.#isScheduled = false
     this.#writeLive()
     this.#catchUp.turn()
-    this.#hub.window.settle()
     if (this.#dirty.size > 0 || this.#catchUp.hasWork) this.#schedule()
   }
 
@@ -193,13 +192,14 @@ export class Pump {
   }
 
   #beginFlush(broadcast: Broadcast): Flush | undefined {
-    const { limits, clock } = this.#hub
+    const { limits, clock, window } = this.#hub
     if (broadcast.takeOverrun()) {
       for (const subscriber of broadcast.live.slice()) this.#fallBehind(subscriber)
     }
     const flush = broadcast.begin(limits.flushBytesMax) ?? this.#beginHeartbeat(broadcast)
     broadcast.needsHeartbeat = false
     if (flush === undefined) return undefined
+    if (flush.payload.events > 0) window.settle()
     broadcast.wroteMs = clock.monotonicMs()
     if (flush.payload.to > broadcast.named) broadcast.named = flush.payload.to
     return flush

@@ -145,7 +145,8 @@ export class HookSession implements Session {
 /** The subprotocol `hydrant.v1`: subscribe, unsubscribe and publish as JSON envelopes (PROTOCOL.md, 6). */
 export class ProtocolSession implements Session {
   readonly #parts: SessionParts
-  readonly #subscribers = new Map<number, Subscriber | 'starting'>()
+  /** By the client's number: the subscriber, or a mark of the attempt that is still looking for its start. */
+  readonly #subscribers = new Map<number, Subscriber | symbol>()
 
   constructor(parts: SessionParts) {
     this.#parts = parts
@@ -192,16 +193,17 @@ export class ProtocolSession implements Session {
         `The connection has ${this.#subscribers.size}, as many as it may.`,
       )
     }
-    this.#subscribers.set(sub, 'starting')
+    const attempt = Symbol('starting')
+    this.#subscribers.set(sub, attempt)
     try {
       const start = await hub.start(from, selection)
-      if (connection.isClosed || this.#subscribers.get(sub) !== 'starting') return // unsubscribed meanwhile
+      if (connection.isClosed || this.#subscribers.get(sub) !== attempt) return // unsubscribed meanwhile
       // The client's own id, until the gap that follows has moved it: cut in between, it must hear of the gap again.
       this.#answer({ subscribed: { sub, id: start.gap?.from ?? hub.idAt(start.after) } })
       const request = { connection, selection, format: envelopeMessages, start, lag: lag ?? hub.lag, label: sub }
       this.#subscribers.set(sub, pump.subscribe(request))
     } catch (error) {
-      this.#subscribers.delete(sub)
+      if (this.#subscribers.get(sub) === attempt) this.#subscribers.delete(sub)
       throw error
     }
   }
@@ -210,7 +212,7 @@ export class ProtocolSession implements Session {
     const subscriber = this.#subscribers.get(sub)
     if (subscriber === undefined) throw new HydrantError('malformed-message', `There is no subscription ${sub}.`)
     this.#subscribers.delete(sub)
-    if (subscriber !== 'starting') this.#parts.pump.unsubscribe(subscriber)
+    if (typeof subscriber !== 'symbol') this.#parts.pump.unsubscribe(subscriber)
     this.#answer({ unsubscribed: { sub } })
   }
 

@@ -59,6 +59,11 @@ export function portOf(server: { address(): string | AddressInfo | null }): numb
   return address.port
 }
 
+/** Closes a server that nobody is connected to any more. */
+export function closeServerOf(server: { close(done: () => void): unknown }): Promise<void> {
+  return new Promise((resolve) => void server.close(() => resolve()))
+}
+
 /** Closes a server and whatever is still connected. */
 export async function closeServer(server: Server): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve))

@@ -67,7 +67,8 @@ export class LinePublisher {
       if (troubleMs === undefined) onTrouble(outcome.reason)
       troubleMs ??= performance.now()
       const leftMs = troubleMs + giveUpAfterMs - performance.now()
-      if (leftMs <= 0) throw new LineRefusal(`gave up, the server took nothing for so long: ${outcome.reason}`)
+      if (leftMs <= 0)
+        throw new LineRefusal(`gave up after ${giveUpAfterMs} ms in which the server took nothing: ${outcome.reason}`)
       failures += 1
       await sleep(Math.min(leftMs, Math.max(outcome.waitMs, backoffMs(failures))), signal)
     }

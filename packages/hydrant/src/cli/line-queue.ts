@@ -23,8 +23,9 @@ export class LineQueue {
   #wakeReader: (() => void) | undefined
   #wakeTaker: (() => void) | undefined
 
-  /** Adds lines; resolves when there is room for more. */
+  /** Adds lines, unless it has ended; resolves when there is room for more. */
   async push(lines: readonly string[]): Promise<void> {
+    if (this.#isEnded) return
     for (const line of lines) {
       this.#lines.push(line)
       this.#length += line.length

@@ -39,7 +39,9 @@ export const publish: Command = {
     {
       name: 'give-up-after',
       placeholder: '<duration>',
-      description: 'How long to go on trying while the server takes nothing.',
+      description:
+        'How long to go on trying while the server takes nothing. ' +
+        'After ten minutes it may no longer know a line that it has stored.',
       default: GIVE_UP_AFTER,
     },
   ],

@@ -1,4 +1,4 @@
-// `hydrant serve`, which is also plain `hydrant`: opens the server, says how to use it, and runs until it is told to stop.
+// `hydrant serve`, which is also plain `hydrant`: opens the server, says how to use it, and runs until it is stopped.
 
 import { oneLine, runUntilStopped } from '../server/lifetime.ts'
 import { Server } from '../server/server.ts'

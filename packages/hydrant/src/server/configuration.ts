@@ -1,4 +1,4 @@
-// The configuration of a server: made once at start from file, environment and flags, checked whole, then never changed.
+// The configuration of a server: made once, at start, from file, environment and flags; checked whole.
 //
 //   flag  beats  environment  beats  file  beats  default
 //
@@ -108,7 +108,7 @@ export function loadConfiguration(sources: ConfigurationSources = {}): LoadedCon
   return { configuration: { ...settings, limits: resolveLimits(Object.fromEntries(limits)) }, effective }
 }
 
-/** What the variables say, by key. An empty variable is one that is not set: that is how compose files leave them out. */
+/** What the variables say, by key. An empty one is not set: that is how compose files leave them out. */
 function variablesOf(env: Readonly<Record<string, string | undefined>>, faults: string[]): ReadonlyMap<string, string> {
   const keys = new Map(SETTING_KEYS.map((key) => [variableOf(key), key]))
   const variables = new Map<string, string>()

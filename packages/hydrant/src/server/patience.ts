@@ -1,11 +1,11 @@
 // How long the server waits for a client within a request: a pure decision over numbers.
 //
-// `node:http` closes sockets that do not finish a head, and idle ones. Its `requestTimeout` is off, for it counts from a
-// request's first byte and would cut an NDJSON publish stream, which is one request, however alive it is. What it stood
-// against is decided here instead: a body that is held whole must come on and come to its end, and an answer that has
-// been given must be taken. A publish stream may be quiet for as long as its connection lives: a log that says nothing
-// for an hour is no attack, it holds no memory, and TCP keep-alive finds its dead peers. A stream of events is the
-// pump's, which has its own rule (`stallMs`).
+// `node:http` closes sockets that do not finish a head, and idle ones. Its `requestTimeout` is off, for it counts from
+// a request's first byte and would cut an NDJSON publish stream, which is one request, however alive it is. What it
+// stood against is decided here instead: a body that is held whole must come on and come to its end, and an answer that
+// has been given must be taken. A publish stream may be quiet for as long as its connection lives: a log that says
+// nothing for an hour is no attack, it holds no memory, and TCP keep-alive finds its dead peers. A stream of events is
+// the pump's, which has its own rule (`stallMs`).
 //
 // Locked by test/server/patience.test.ts.
 

@@ -3,7 +3,7 @@
 // Locked by test/server/server.test.ts and test/cli/shutdown.test.ts.
 
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http'
-import { Socket, type AddressInfo } from 'node:net'
+import { Server as NetServer, Socket, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createConsole } from '../console/console.ts'
 import { createHub, type MountedHub } from '../create-hub.ts'
@@ -69,7 +69,7 @@ export class Server {
       await server.#listen(options.onError)
       return server
     } catch (error) {
-      await server.close()
+      await server.close().catch(() => {}) // why it did not open says more
       throw error
     }
   }
@@ -79,7 +79,7 @@ export class Server {
     const { limits, cors, lag, basePath, heartbeatText } = configuration
     const { onError, engine = new MemoryEngine({ limits }) } = options
     const hub = createHub({ limits, cors, lag, basePath, heartbeatText, onError, engine })
-    const console = configuration.console ? createConsole(hub) : undefined
+    const console = configuration.console ? createConsole(hub, basePath) : undefined
     const sockets = new Sockets(timing)
     this.#configuration = configuration
     this.#timing = timing
@@ -160,8 +160,8 @@ export class Server {
 
   async #close(): Promise<void> {
     const { closeMs } = this.#configuration.limits
-    // This order: `close` of node:http cuts sockets whose answers were just ended, so streams must end after it.
-    this.#http.close()
+    // Not node:http's own close, which cuts sockets whose answers have been given and are still being taken.
+    NetServer.prototype.close.call(this.#http)
     const hubClosed = this.hub.close()
     this.#console?.close()
     const finished = this.#sockets.finish()
@@ -175,6 +175,7 @@ export class Server {
       clearTimeout(deadline)
       clearInterval(this.#sweeper)
       this.#sockets.destroy()
+      this.#http.close() // now nothing is left to cut, but its timer
     }
   }
 
@@ -194,7 +195,7 @@ export class Server {
     this.#say(socket, refusalText(code))
   }
 
-  /** The last words on a socket, unless they would stand in the middle of an answer. One that does not take them is overdue soon. */
+  /** Last words, unless they would stand in the middle of an answer. Who does not take them is overdue soon. */
   #say(socket: Duplex, words: string): void {
     const canSay = socket.writable && socket instanceof Socket && !this.#sockets.isAnswering(socket)
     if (canSay) socket.end(words)

@@ -122,6 +122,6 @@ export function list(
 
 /** A value of the file for a message, cut when it is long. */
 function jsonText(json: unknown): string {
-  const text = JSON.stringify(json)
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+  const shown = JSON.stringify(json)
+  return shown.length > 80 ? `${shown.slice(0, 80)}…` : shown
 }

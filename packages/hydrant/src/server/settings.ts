@@ -57,7 +57,8 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
   cors: list(
     {
       description:
-        'Web origins besides its own whose pages may publish, open WebSockets and read; * is everyone. Repeat it, or separate by commas.',
+        'Web origins besides its own whose pages may publish, open WebSockets and read; * is everyone. ' +
+        'Repeat it, or separate by commas.',
       default: [],
       placeholder: '<origin>',
     },

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ask } from '../support/ask.ts'
+import { Command, runCommand, ServeCommand } from '../support/command.ts'
+import { until } from '../support/until.ts'
+
+test('what it prints on start is the URL, two curl lines, and which engine', async () => {
+  await using server = await ServeCommand.start(['--base-path', '/api'])
+  assert.equal(
+    server.stdout,
+    [
+      `hydrant listens on ${server.url}`,
+      '',
+      `  curl -N ${server.url}/api/events/news`,
+      `  curl -d hello ${server.url}/api/events/news`,
+      '',
+      'The engine is memory: events end with the process.',
+      '',
+    ].join('\n'),
+  )
+})
+
+test('the two curl lines work when copied', async () => {
+  await using server = await ServeCommand.start()
+  const [watch = '', publish = ''] = server.stdout.match(/curl .*/g) ?? []
+  const shell = spawn('sh', ['-c', `exec ${watch}`])
+  let seen = ''
+  shell.stdout.on('data', (bytes) => (seen += String(bytes)))
+  await until(() => seen.includes('hydrant:open'), 'the stream')
+  spawn('sh', ['-c', publish])
+  await until(
+    () => seen.includes('data: hello\n'),
+    () => `hello in ${seen}`,
+  )
+  shell.kill()
+})
+
+test('hydrant serve is the same as hydrant', async () => {
+  await using server = new Command(['serve', '--port', '0'])
+  await server.until(({ stdout }) => stdout.includes('hydrant listens on http://127.0.0.1:'))
+})
+
+test('a port that is taken is one line that says what to do, and exit code 1', async () => {
+  await using server = await ServeCommand.start()
+  const { result, stdout, stderr } = await runCommand(['--port', String(server.port)])
+  const advice = `stop it, or choose another port, for example --port ${server.port + 1}`
+  assert.deepEqual([result, stdout], [1, ''])
+  assert.equal(stderr, `hydrant: port ${server.port} is taken by another program: ${advice}\n`)
+})
+
+test('settings come from flags, the environment and a file, and hydrant config says from where', async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'hydrant-config-'))
+  try {
+    writeFileSync(join(cwd, 'hydrant.json'), '{"heartbeatMs": 1000, "retryMs": 10, "lag": "skip"}')
+    const env = { HYDRANT_RETRY_MS: '20', HYDRANT_LAG: 'disconnect' }
+    const { result, stdout } = await runCommand(
+      ['config', '--lag=skip', '--cors', 'https://a.example,https://b.example', '--cors', 'https://c.example'],
+      { cwd, env },
+    )
+    assert.equal(result, 0)
+    for (const row of [
+      /^host +127\.0\.0\.1 +default$/m,
+      /^heartbeatMs +1000 +hydrant\.json$/m,
+      /^retryMs +20 +HYDRANT_RETRY_MS$/m,
+      /^lag +skip +--lag$/m,
+      /^cors +https:\/\/a\.example,https:\/\/b\.example,https:\/\/c\.example +--cors$/m,
+      /^console +on +default$/m,
+    ]) {
+      assert.match(stdout, row)
+    }
+    await using server = await ServeCommand.start(['--cors', 'https://a.example'], { cwd, env })
+    const { headers } = await ask(server.url, 'GET', '/livez', { headers: { origin: 'https://a.example' } })
+    assert.equal(headers['access-control-allow-origin'], 'https://a.example')
+  } finally {
+    rmSync(cwd, { recursive: true })
+  }
+})
+
+test('a variable that is no setting stops the start', async () => {
+  const { result, stderr } = await runCommand([], { env: { HYDRANT_HEARTBEAT_MX: '1' } })
+  assert.equal(result, 1)
+  assert.match(stderr, /HYDRANT_HEARTBEAT_MX, which is no setting\. Did you mean "HYDRANT_HEARTBEAT_MS"\?\n$/)
+})
+
+test('the help lists every command, and the help of one lists its flags', async () => {
+  const all = await runCommand(['--help'])
+  for (const name of ['serve', 'publish <topic>', 'tail <topic|pattern>...', 'config'])
+    assert.ok(all.stdout.includes(`  hydrant ${name} `))
+  const ofServe = await runCommand(['help', 'serve'])
+  assert.match(ofServe.stdout, /--port <port> {2}\(default 3000\)\n/)
+  assert.match(ofServe.stdout, /Limits:\n[^]*--heartbeat-ms <ms> {2}\(default 15000\)\n/)
+  assert.ok(ofServe.stdout.split('\n').every((line) => line.length <= 120))
+  assert.equal((await runCommand(['serve', '--help'])).stdout, ofServe.stdout)
+  assert.deepEqual([all.result, ofServe.result, all.stderr, ofServe.stderr], [0, 0, '', ''])
+})
+
+test('--version says which it is', async () => {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  assert.equal((await runCommand(['--version'])).stdout, `${manifest.version}\n`)
+})

@@ -102,7 +102,7 @@ function testOrder(subject: EngineUnderTest): void {
     assert.deepEqual(log.events.map(checkedOf), batch)
   })
 
-  test('ranges of the tail begin where open said, follow each other, and reach at least to their last event', async () => {
+  test('ranges of the tail begin where open said, follow each other, and hold no event beyond their end', async () => {
     await using log = await openLog(subject)
     await Promise.all([log.append(texts('a', 1)), log.append(texts('b', 2)), log.append(texts('c', 3))])
     await log.until((events) => events.length === 6)
@@ -368,6 +368,7 @@ function testClosing(subject: EngineUnderTest): void {
     const settled = await Promise.allSettled(appends)
     const stored = settled.filter((one) => one.status === 'fulfilled').length * 3
     assert.ok(stored <= told, `${stored} events are acknowledged, the tail was told of ${told}`)
+    await log.append(texts('late', 1)).catch(() => {}) // whether it is rejected is the engine's affair
     await new Promise(setImmediate)
     assert.equal(log.events.length, told)
   })

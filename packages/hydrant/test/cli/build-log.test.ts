@@ -3,12 +3,11 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { SseParser } from 'hydrant-client/wire'
-import { Command, ServeCommand } from '../support/command.ts'
+import { BIN, Command, ServeCommand } from '../support/command.ts'
+import { Shell } from '../support/shell.ts'
 import { until } from '../support/until.ts'
 
-const BIN = fileURLToPath(new URL('../../bin/hydrant.js', import.meta.url))
 const LINES = 200
 
 /** Says a line every few milliseconds, to both of its outputs. */
@@ -17,16 +16,12 @@ const BUILD = `for i in $(seq 1 ${LINES}); do if [ $((i % 7)) -eq 0 ]; then echo
 test('npm test 2>&1 | hydrant publish: every reader that was killed and resumed has every line once, in order', async () => {
   await using server = await ServeCommand.start()
   const { url } = server
-  const tail = new ResumedTail(url)
-  const curl = new ResumedCurl(url)
+  await using tail = new ResumedTail(url)
+  await using curl = new ResumedCurl(url)
   tail.start()
   curl.start()
   const publish = `"${process.execPath}" "${BIN}" publish builds/1 --url ${url}`
-  const build = spawn('bash', ['-c', `set -o pipefail; (${BUILD}) 2>&1 | ${publish}`], {
-    stdio: ['ignore', 'inherit', 'pipe'],
-  })
-  let said = ''
-  build.stderr.on('data', (bytes) => (said += String(bytes)))
+  await using build = new Shell(`(${BUILD}) 2>&1 | ${publish}`)
   for (const share of [0.2, 0.4, 0.6]) {
     await until(() => Math.min(tail.lines.length, curl.lines.length) >= LINES * share, 'more lines')
     await tail.restart()
@@ -39,14 +34,12 @@ test('npm test 2>&1 | hydrant publish: every reader that was killed and resumed 
   const expected = Array.from({ length: LINES }, (_, at) => `line ${at + 1}`)
   assert.deepEqual(tail.lines, expected)
   assert.deepEqual(curl.lines, expected)
-  await until(() => build.exitCode !== null, 'the end of the build')
-  assert.deepEqual([build.exitCode, said], [0, `hydrant: published ${LINES} lines to builds/1\n`])
-  await tail.stop()
-  await curl.stop()
+  await until(() => build.exitCode !== undefined, 'the end of the build')
+  assert.deepEqual([build.exitCode, build.output], [0, `hydrant: published ${LINES} lines to builds/1\n`])
 })
 
 /** `hydrant tail --ids`, which goes on with `--id` after it was killed. */
-class ResumedTail {
+class ResumedTail implements AsyncDisposable {
   readonly #url: string
   #command: Command | undefined
   #before = ''
@@ -86,10 +79,14 @@ class ResumedTail {
     await this.stop()
     this.start()
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
 }
 
 /** `curl -N`, which goes on with Last-Event-ID after it was killed. */
-class ResumedCurl {
+class ResumedCurl implements AsyncDisposable {
   readonly lines: string[] = []
   readonly #url: string
   #lastEventId = ''
@@ -123,5 +120,9 @@ class ResumedCurl {
   async restart(): Promise<void> {
     await this.stop()
     this.start()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
   }
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ask } from '../support/ask.ts'
 import { Command, runCommand, ServeCommand } from '../support/command.ts'
+import { Shell } from '../support/shell.ts'
 import { until } from '../support/until.ts'
 
 test('what it prints on start is the URL, two curl lines, and which engine', async () => {
@@ -27,16 +27,11 @@ test('what it prints on start is the URL, two curl lines, and which engine', asy
 test('the two curl lines work when copied', async () => {
   await using server = await ServeCommand.start()
   const [watch = '', publish = ''] = server.stdout.match(/curl .*/g) ?? []
-  const shell = spawn('sh', ['-c', `exec ${watch}`])
-  let seen = ''
-  shell.stdout.on('data', (bytes) => (seen += String(bytes)))
-  await until(() => seen.includes('hydrant:open'), 'the stream')
-  spawn('sh', ['-c', publish])
-  await until(
-    () => seen.includes('data: hello\n'),
-    () => `hello in ${seen}`,
-  )
-  shell.kill()
+  await using watching = new Shell(watch)
+  await watching.hear('hydrant:open')
+  await using publishing = new Shell(publish)
+  await watching.hear('data: hello\n')
+  await until(() => publishing.exitCode === 0, 'the end of the publishing')
 })
 
 test('hydrant serve is the same as hydrant', async () => {

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { Command, runCommand, ServeCommand } from '../support/command.ts'
+import { BIN, Command, runCommand, ServeCommand } from '../support/command.ts'
 import { post } from '../support/ask.ts'
+import { Shell } from '../support/shell.ts'
 import { startServer } from '../support/test-server.ts'
 import { until } from '../support/until.ts'
-
-const BIN = fileURLToPath(new URL('../../bin/hydrant.js', import.meta.url))
 
 /** Waits until so many streams are open on a server of this process. */
 async function streams(hub: { readonly counters: { readonly connections: { readonly sse: number } } }, count: number) {
@@ -123,17 +120,12 @@ test('it waits for a server that is away, and says so once', async () => {
 test('it ends cleanly when its reader has gone', async () => {
   await using server = await startServer()
   for (let at = 0; at < 3; at += 1) await server.hub.publish({ topic: 'news', data: `line ${at}` })
-  const command = `"${process.execPath}" "${BIN}" tail news --earliest --url ${server.url} | head -n 1`
-  const shell = spawn('bash', ['-c', `set -o pipefail; ${command}`])
-  let output = ''
-  for (const pipe of [shell.stdout, shell.stderr]) pipe.on('data', (bytes) => (output += String(bytes)))
-  let exitCode: number | null | undefined
-  shell.on('close', (code) => (exitCode = code))
-  await until(() => output === 'line 0\n', 'the first line')
+  await using shell = new Shell(`"${process.execPath}" "${BIN}" tail news --earliest --url ${server.url} | head -n 1`)
+  await shell.hear('line 0\n')
   // A pipe without a reader is only noticed by who writes to it.
   await until(() => {
     void server.hub.publish({ topic: 'news', data: 'more' })
-    return exitCode !== undefined
+    return shell.exitCode !== undefined
   }, 'the end')
-  assert.deepEqual([exitCode, output], [0, 'line 0\n'])
+  assert.deepEqual([shell.exitCode, shell.output], [0, 'line 0\n'])
 })

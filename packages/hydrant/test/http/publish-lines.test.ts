@@ -151,7 +151,7 @@ test('lines are read only as fast as the log takes them', async () => {
   await using server = await start({ engine })
   engine.shut()
   const line = `{"data":"${'x'.repeat(1_000)}"}\n`
-  const total = 12_000
+  const total = 20_000
   using client = await RawClient.connect(server.port)
   client.say(`${HEAD}content-length: ${line.length * total}\r\n\r\n`)
   for (let at = 0; at < total; at += 1) client.say(line)

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { until } from './until.ts'
 
-const BIN = fileURLToPath(new URL('../../bin/hydrant.js', import.meta.url))
+/** The file that npm runs as `hydrant`. */
+export const BIN: string = fileURLToPath(new URL('../../bin/hydrant.js', import.meta.url))
 
 /** How a command is run. */
 export interface CommandOptions {

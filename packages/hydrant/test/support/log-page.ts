@@ -7,11 +7,12 @@ import { SeenLog, type LogReader } from './log-reader.ts'
 import { startTcpRelay, type TcpRelay } from './tcp-relay.ts'
 import { closeServer, listen, portOf } from './test-server.ts'
 
-/** What a user would write; `saw` tells the test. */
+/** What a user would write; `opened` and `saw` tell the test. */
 const HTML = `<!doctype html>
 <pre id="log"></pre>
 <script>
   const source = new EventSource(new URLSearchParams(location.search).get('events'))
+  source.onopen = () => opened()
   source.onmessage = (event) => {
     log.append(event.data, '\\n')
     saw(event.lastEventId, event.data)
@@ -62,6 +63,7 @@ export class LogPage implements LogReader, AsyncDisposable {
   readonly #options: LogPageOptions
   readonly #relay: TcpRelay
   readonly #seen = new SeenLog()
+  #opened = 0
   #page: Page | undefined
 
   private constructor(options: LogPageOptions, relay: TcpRelay) {
@@ -74,6 +76,11 @@ export class LogPage implements LogReader, AsyncDisposable {
     return new LogPage(options, await startTcpRelay({ host: '127.0.0.1', port: options.port }))
   }
 
+  /** How often its EventSource has connected. */
+  get opened(): number {
+    return this.#opened
+  }
+
   get lines(): readonly string[] {
     return this.#seen.lines
   }
@@ -84,6 +91,7 @@ export class LogPage implements LogReader, AsyncDisposable {
     const events = `http://127.0.0.1:${this.#relay.port}/events/${topic}`
     const start = lastEventId === '' ? query : `?lastEventId=${lastEventId}`
     const { page } = await openPage(browser, 'about:blank')
+    await page.exposeFunction('opened', () => (this.#opened += 1))
     await page.exposeFunction('saw', (id: string, data: string) => this.#seen.add(id, 'message', data))
     await page.goto(`${host.origin}/?events=${encodeURIComponent(events + start)}`)
     this.#page = page

@@ -1,5 +1,6 @@
 // Makes dist of both packages: what npm publishes. The client first, whose types the server reads from there.
 
+import { buildSync } from 'esbuild'
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,6 +14,7 @@ for (const name of ['client', 'hydrant']) {
   compile(folder)
   copyPage(folder)
 }
+bundleClient()
 
 /** @param {string} folder */
 function compile(folder) {
@@ -22,6 +24,18 @@ function compile(folder) {
     stdio: 'inherit',
   })
   if (status !== 0) process.exit(1)
+}
+
+/** The client as one file, for pages without a build step: `<script type="module">`. */
+function bundleClient() {
+  buildSync({
+    entryPoints: [join(ROOT, 'packages/client/src/index.ts')],
+    outfile: join(ROOT, 'packages/client/dist/hydrant-client.js'),
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+  })
 }
 
 /**

@@ -1,7 +1,7 @@
 // Runs the tests, each file in a process of its own, from the sources.
 //
 //   npm test                                       all of them
-//   npm test -- packages/hydrant/test/hub          those of a folder, or a file
+//   npm test -- packages/hydrant/test/hub          those whose path begins so: a folder, or a file
 //   npm test -- --name resume                      those whose name holds a word or matches a /pattern/
 //
 // With CI set a skipped test is a failure: there, everything that the tests need can be had.
@@ -45,7 +45,7 @@ function runTests() {
 function testFiles(filters) {
   const all = globSync(TEST_FILES, { cwd: ROOT, exclude: ['**/node_modules/**'] }).toSorted()
   const wanted = filters.map((filter) => relative(ROOT, resolve(filter)))
-  const isWanted = (/** @type {string} */ file) => wanted.some((path) => file === path || file.startsWith(`${path}/`))
+  const isWanted = (/** @type {string} */ file) => wanted.some((path) => file.startsWith(path))
   return (wanted.length === 0 ? all : all.filter(isWanted)).map((file) => resolve(ROOT, file))
 }
 

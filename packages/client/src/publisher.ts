@@ -14,8 +14,8 @@ export interface PublishEvent {
 /**
  * Publishes events.
  *
- * `publish` resolves with the id of the stored event, or rejects with a StreamError; a retry of its own carries the same
- * idempotency key, so that one call stores one event. After `close` everything under way and every call rejects.
+ * `publish` resolves with the id of the stored event, or rejects with a StreamError; a retry of its own carries the
+ * same idempotency key, so that one call stores one event. After `close` everything under way and every call rejects.
  */
 export interface Publisher {
   publish(event: PublishEvent): Promise<string>

@@ -14,7 +14,7 @@ export interface Wanted {
   readonly earliest?: true | undefined
 }
 
-/** Hears what comes over one connection, in the order in which it came. May be called after its end; it ignores that. */
+/** Hears what comes over one connection, in the order in which it came. It ignores what is said after the end. */
 export interface Listener {
   /** Something came, whatever it was. */
   heard(): void

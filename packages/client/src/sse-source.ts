@@ -131,7 +131,7 @@ class Blocks {
     if (retryMs !== undefined) listener.retry(retryMs)
     if (type === CONTROL_TYPES.open) listener.opened(lastEventId)
     else if (type === CONTROL_TYPES.gap) listener.gap(jsonOf(data))
-    else if (type.startsWith('hydrant:')) listener.position(lastEventId)
+    else if (type.startsWith('hydrant:') && type !== CONTROL_TYPES.end) listener.position(lastEventId)
     else listener.event(jsonOf(data))
     this.#knowsItsPlace = true
   }
@@ -144,7 +144,7 @@ class Blocks {
     this.#listener.opened()
   }
 
-  /** One that refuses a stream which was to start in the past names the head: going on from there would lose that past. */
+  /** Where a stream was to start in the past, a refusal names the head: going on from there would lose that past. */
   #bye(id: string, waitMs = 0): void {
     if (this.#knowsItsPlace) this.#listener.position(id)
     this.end = { ...endOf('farewell', 'The server asks to come back later.'), waitMs }

@@ -36,6 +36,8 @@ export const PROBLEMS = {
   'not-found': { status: 404, title: 'There is nothing at this path' },
   'method-not-allowed': { status: 405, title: 'The method is not allowed here' },
   'not-acceptable': { status: 406, title: 'None of the accepted media types can be given' },
+  'topic-ended': { status: 409, title: 'The topic has ended' },
+  'last-conflict': { status: 409, title: 'The newest event of the topic is another one' },
   'event-too-large': { status: 413, title: 'The event is larger than allowed' },
   'batch-too-large': { status: 413, title: 'The batch is larger than allowed' },
   'unsupported-media-type': { status: 415, title: 'The body has a media type that cannot be published' },

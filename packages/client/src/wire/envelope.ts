@@ -46,7 +46,9 @@ export const CONTROL_TYPES: {
   readonly position: 'hydrant:position'
   /** The server ends this stream; come back after `retry:`. */
   readonly bye: 'hydrant:bye'
-} = { open: 'hydrant:open', gap: 'hydrant:gap', position: 'hydrant:position', bye: 'hydrant:bye' }
+  /** The topic has ended: an event of the log, the last one of its topic. */
+  readonly end: 'hydrant:end'
+} = { open: 'hydrant:open', gap: 'hydrant:gap', position: 'hydrant:position', bye: 'hydrant:bye', end: 'hydrant:end' }
 
 /** Names that `EventSource` dispatches itself: an event of that name could not be told from its own. */
 export const EVENTSOURCE_TYPES: readonly string[] = ['error', 'open']

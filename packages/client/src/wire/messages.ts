@@ -49,7 +49,14 @@ export interface PublishRequest {
 export type ClientMessage =
   | { readonly subscribe: SubscribeRequest }
   | { readonly unsubscribe: { readonly sub: number } }
-  | { readonly publish: PublishRequest; readonly ack?: number; readonly idempotencyKey?: string }
+  | {
+      readonly publish: PublishRequest
+      readonly ack?: number
+      readonly idempotencyKey?: string
+      /** Only if the topic's newest event has this id; `none` for a topic without events. */
+      readonly ifLast?: string
+    }
+  | { readonly end: { readonly topic: string }; readonly ack?: number; readonly idempotencyKey?: string }
   | { readonly ping: number }
 
 /**
@@ -64,6 +71,8 @@ export type ServerMessage =
   | { readonly error: Problem; readonly sub?: number; readonly ack?: number }
   | { readonly gap: Gap }
   | { readonly position: string }
+  /** Every topic of the subscription has ended, and everything was sent: the number is free again. */
+  | { readonly ended: { readonly sub: number } }
   | { readonly pong: number }
 
 /**

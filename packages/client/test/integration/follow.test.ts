@@ -26,6 +26,21 @@ for (const transport of TRANSPORTS) {
     assert.deepEqual(followed.statuses, ['open'])
   })
 
+  test(`${transport}: a topic that ends is delivered to its end, and then the stream is closed for good`, async () => {
+    await using server = await startCuttable()
+    using followed = follow(server.url, { topics: ['build'], transport, earliest: true })
+    await followed.opened()
+    await server.hub.publish({ topic: 'build', data: 'done' }, { ends: true })
+    await followed.until(({ stream }) => stream.state.status === 'closed')
+    assert.deepEqual(
+      followed.events.map(({ type }) => type),
+      ['message', 'hydrant:end'],
+    )
+    const { state } = followed.stream
+    assert.ok(state.status === 'closed')
+    assert.equal(state.why.code, 'ended')
+  })
+
   test(`${transport}: only what was asked for is delivered: topics, patterns and types`, async () => {
     await using server = await startCuttable()
     using followed = follow(server.url, { topics: ['a', 'b/**'], types: ['x', 'message'], transport })

@@ -175,11 +175,11 @@ test('a WebSocket that does not speak our subprotocol is waited for, and nothing
 test('a quiet WebSocket shows that it is alive when it is asked, and stays open', async () => {
   await using server = await startCuttable()
   const sent: unknown[] = []
-  let answers = 0
+  const answers: string[] = []
   class Watched extends WebSocket {
     constructor(url: string | URL, protocols?: string | string[]) {
       super(url, protocols)
-      this.addEventListener('message', () => (answers += 1))
+      this.addEventListener('message', ({ data }: MessageEvent<string>) => void answers.push(data))
     }
     override send(message: string): void {
       sent.push(JSON.parse(message))
@@ -190,9 +190,8 @@ test('a quiet WebSocket shows that it is alive when it is asked, and stays open'
   using followed = follow(server.url, { topics: ['a'], transport: 'websocket', WebSocket: Watched, clock })
   await followed.opened()
   for (let asked = 1; asked <= 2; asked += 1) {
-    const before = answers
     await clock.advance(30_000)
-    await followed.until(() => answers > before, 'an answer')
+    await followed.until(() => answers.at(-1) === `{"pong":${asked}}`, 'an answer')
   }
   assert.deepEqual(sent.slice(1), [{ ping: 1 }, { ping: 2 }])
   assert.deepEqual(followed.statuses, ['open'])

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { test } from 'node:test'
 import { closeServer, listen, portOf } from '../../../hydrant/test/support/test-server.ts'
 import { until } from '../../../hydrant/test/support/until.ts'
-import { VirtualClock } from '../../../hydrant/test/support/virtual-clock.ts'
+import { settle, VirtualClock } from '../../../hydrant/test/support/virtual-clock.ts'
 import { connect, StreamError } from '../../src/index.ts'
 import { CuttingProxy } from '../support/cutting-proxy.ts'
 import { startCuttable } from '../support/cuttable-server.ts'
@@ -134,10 +134,16 @@ test('sse: a 503 is tried again under the same key, as often as is bounded, then
 test('sse: close does not wait for the next try', async () => {
   await using server = await startAnswering((_request, response) => void response.writeHead(503).end())
   const clock = new VirtualClock()
-  const stream = connect(server.url, { topics: ['a'], clock, onEvent: () => {} })
+  let waits = 0
+  const random = (): number => {
+    waits += 1
+    return 0.5
+  }
+  const stream = connect(server.url, { topics: ['a'], clock, random, onEvent: () => {} })
   const id = stream.publish({ topic: 'a', data: 'x' })
   id.catch(() => {}) // awaited below
-  await until(() => stream.state.status === 'waiting' && clock.timers === 2, 'both to wait for their next try')
+  await until(() => waits === 2, 'the stream and the publish to wait for their next tries')
+  await settle()
   stream.close()
   await assert.rejects(id, { code: 'closed' })
   assert.equal(clock.timers, 0)

@@ -1,7 +1,7 @@
 // Flags: what stands on a command line, checked against what the command knows.
 
 import { parseArgs } from 'node:util'
-import { didYouMean } from '../http/nearest.ts'
+import { didYouMean } from '../hub/nearest.ts'
 import { UsageError } from './command.ts'
 
 /** A flag that a command knows. */

@@ -1,10 +1,10 @@
 // SIGINT and SIGTERM for commands that end by themselves: the first is a wish, the second an order.
 
+import { SAME_WISH_MS } from '../server/lifetime.ts'
+
 /** What a signal's number is added to for an exit code, as shells do. */
 const EXIT_CODE_BASE = 128
 const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const
-/** `npm run` passes on a Ctrl-C that the terminal has sent as well: that is one wish, not two. */
-const SAME_WISH_MS = 300
 
 /** Calls `onWish` with the exit code for it at the first signal; exits with it at the second. */
 export function onInterrupt(onWish: (exitCode: number) => void): void {

@@ -1,7 +1,7 @@
 // From a command line to the command that it names.
 
 import { readFileSync } from 'node:fs'
-import { didYouMean } from '../http/nearest.ts'
+import { didYouMean } from '../hub/nearest.ts'
 import { isRecord } from '../http/event-json.ts'
 import { UsageError, type Command } from './command.ts'
 import { config } from './config.ts'

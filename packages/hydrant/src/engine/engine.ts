@@ -78,6 +78,12 @@ export interface Idempotency {
   readonly fingerprint: string
 }
 
+/**
+ * What the writer of a topic knows to be its newest event: an id, or `none` for a topic that never had one. Writers
+ * who must not interleave append on this condition.
+ */
+export type IfLast = string
+
 /** Called with all that is new, in order; the first range begins right after the bounds that `open` answered. */
 export type Tail = (range: LogRange) => void
 
@@ -90,6 +96,8 @@ export type Tail = (range: LogRange) => void
  * - give a batch consecutive places in the order, unless it lacks `atomicBatch`;
  * - answer `append` with the ids in the order of the batch, and reject with a HydrantError `unavailable` when the
  *   events are not stored, or when it cannot know;
+ * - refuse, in one step with storing, a batch for a topic that has ended (`topic-ended`), and one whose `ifLast` is not
+ *   the id of its topic's newest event, trimmed or not (`last-conflict`); a known idempotency key comes before both;
  * - judge in `read` whether selected events after the cursor were trimmed, and report them in the gap, never silently;
  *   and never report a gap where it knows that no selected event is gone.
  *
@@ -107,8 +115,10 @@ export interface Engine {
   open(tail: Tail): Promise<LogBounds>
   /** The ends of the log as they are now. Only valid once `open` has resolved. */
   bounds(): LogBounds
+  /** The offset at which a topic ended, undefined while it goes on. At most `trimmedTopicsMax` ends are remembered. */
+  endOf(topic: string): number | undefined
   /** Stores a batch and answers its ids. A retry with the same idempotency key answers the first ids. */
-  append(batch: readonly CheckedEvent[], idempotency?: Idempotency): Promise<readonly string[]>
+  append(batch: readonly CheckedEvent[], idempotency?: Idempotency, ifLast?: IfLast): Promise<readonly string[]>
   /**
    * Reads history. Answers a range with at least one event, or one that reaches further than the cursor, or the
    * head.

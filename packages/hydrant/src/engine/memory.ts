@@ -5,8 +5,19 @@ import { LogEvent, type CheckedEvent } from '../hub/event.ts'
 import { resolveLimits, type Limits } from '../hub/limits.ts'
 import type { Selection } from '../hub/selection.ts'
 import { Window } from '../hub/window.ts'
-import type { Engine, EngineCapabilities, History, Idempotency, LogBounds, ReadRequest, Seek, Tail } from './engine.ts'
+import type {
+  Engine,
+  EngineCapabilities,
+  History,
+  Idempotency,
+  IfLast,
+  LogBounds,
+  ReadRequest,
+  Seek,
+  Tail,
+} from './engine.ts'
 import { IdempotencyKeys } from './idempotency.ts'
+import { Topics } from './topics.ts'
 import { Trimmed } from './trimmed.ts'
 
 /** Options of {@link MemoryEngine}. */
@@ -33,6 +44,7 @@ export class MemoryEngine implements Engine {
   readonly #epochs: Epochs
   readonly #trimmed: Trimmed
   readonly #keys: IdempotencyKeys
+  readonly #topics: Topics
   readonly #nowMs: () => number
   #lastMs = 0
   #tail: Tail = () => {}
@@ -43,6 +55,7 @@ export class MemoryEngine implements Engine {
     this.#epoch = options.epoch ?? mintEpoch()
     this.#epochs = new Epochs([{ name: this.#epoch, first: 0 }], limits.epochsMax)
     this.#trimmed = new Trimmed(limits.trimmedTopicsMax)
+    this.#topics = new Topics(limits.trimmedTopicsMax)
     this.#keys = new IdempotencyKeys(limits, this.#nowMs)
     this.window = new Window({ bytesMax: limits.windowBytes, onTrim: (event) => this.#trimmed.note(event) })
   }
@@ -56,10 +69,13 @@ export class MemoryEngine implements Engine {
     return { floor: this.window.floor, head: this.window.head, epochs: this.#epochs }
   }
 
-  async append(batch: readonly CheckedEvent[], idempotency?: Idempotency): Promise<readonly string[]> {
-    return idempotency === undefined
-      ? this.#append(batch)
-      : this.#keys.once(idempotency, async () => this.#append(batch))
+  endOf(topic: string): number | undefined {
+    return this.#topics.endOf(topic)
+  }
+
+  async append(batch: readonly CheckedEvent[], idempotency?: Idempotency, ifLast?: IfLast): Promise<readonly string[]> {
+    const append = async (): Promise<readonly string[]> => this.#append(batch, ifLast)
+    return idempotency === undefined ? append() : this.#keys.once(idempotency, append)
   }
 
   async read(request: ReadRequest): Promise<History> {
@@ -91,10 +107,14 @@ export class MemoryEngine implements Engine {
     this.#tail = () => {}
   }
 
-  #append(batch: readonly CheckedEvent[]): readonly string[] {
+  #append(batch: readonly CheckedEvent[], ifLast: IfLast | undefined): readonly string[] {
+    this.#topics.check(batch, ifLast, (offset) => this.#epochs.idAt(offset))
     const timeMs = (this.#lastMs = Math.max(this.#lastMs, this.#nowMs()))
     const events = batch.map((event, at) => new LogEvent(this.#epoch, this.window.head + 1 + at, timeMs, event))
-    for (const event of events) this.window.append(event)
+    for (const event of events) {
+      this.window.append(event)
+      this.#topics.note(event)
+    }
     this.#tail({ events, to: this.window.head })
     return events.map((event) => event.id)
   }

@@ -1,6 +1,7 @@
 // What was trimmed: of each topic and type the highest offset that is gone, so that a quiet topic's subscriber with an
 // old id is told of a gap only if an event of its own is really gone.
 
+import { CONTROL_TYPES } from 'hydrant-client/wire'
 import type { Selection } from '../hub/selection.ts'
 import type { LogEvent } from '../hub/event.ts'
 
@@ -77,7 +78,7 @@ export class Trimmed {
 function highestOf(topic: Topic | undefined, selection: Selection): number {
   if (topic === undefined) return 0
   if (selection.types === undefined) return topic.highest
-  let highest = 0
+  let highest = topic.byType.get(CONTROL_TYPES.end) ?? 0
   for (const type of selection.types) highest = Math.max(highest, topic.byType.get(type) ?? 0)
   return highest
 }

@@ -4,7 +4,7 @@ import { HydrantError } from '../hub/errors.ts'
 import type { EventInput } from '../hub/event.ts'
 import { quote } from '../hub/topic.ts'
 import { parseBase64 } from '../transport/envelope.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../hub/nearest.ts'
 
 const FIELDS = ['topic', 'type', 'key', 'data', 'dataBase64']
 

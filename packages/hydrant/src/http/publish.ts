@@ -6,23 +6,24 @@
 // An event is never partly published; of a batch all or none. An NDJSON stream is no batch: each group of lines that
 // has arrived is one, and the answer says how far it came.
 
+import { parseId } from 'hydrant-client/wire'
 import { HydrantError } from '../hub/errors.ts'
 import type { EventInput } from '../hub/event.ts'
-import type { Hub } from '../hub/hub.ts'
+import type { Hub, PublishOptions } from '../hub/hub.ts'
 import { quote } from '../hub/topic.ts'
 import { decodeText, parseJson, readBody, readLines } from './body.ts'
 import { cloudEventOfHeaders, parseCloudEvent } from './cloudevents.ts'
 import { parseEventJson } from './event-json.ts'
 import { jsonReply, PublishStopped, type HttpRequest, type PublishProgress, type Reply } from './exchange.ts'
 import { isTextMedia, mediaOf } from './media.ts'
-import { checkKeys, mapOne, topicOfPath } from './query.ts'
+import { checkKeys, mapOne, parseFlag, topicOfPath } from './query.ts'
 
 /** Room for the envelope around the data of an NDJSON line: topic, type and key, and escapes. */
 const LINE_OVERHEAD = 4_096
 
 /** Answers `POST /events` and `POST /events/<topic>`. */
 export async function publish(hub: Hub, request: HttpRequest): Promise<Reply> {
-  checkKeys(request.query, ['type', 'key'])
+  checkKeys(request.query, ['type', 'key', 'end', 'ifLast'])
   const encoding = request.header('content-encoding') ?? 'identity'
   if (encoding !== 'identity') {
     throw new HydrantError(
@@ -55,14 +56,32 @@ export function isNdjson(media: string): boolean {
 }
 
 async function publishRaw(hub: Hub, request: HttpRequest, topic: string, media: string): Promise<Reply> {
+  const data = await rawData(hub, request, media)
+  const { ends = false, ...options } = optionsOf(request)
+  if (ends && data.length === 0) return jsonReply(200, { id: await hub.end(topic, options) })
   const type = mapOne(request.query, 'type', (text) => text)
   const key = mapOne(request.query, 'key', (text) => text)
-  return publishOne(hub, request, { topic, type, key, data: await rawData(hub, request, media) })
+  return publishOne(hub, request, { topic, type, key, data })
 }
 
 async function publishOne(hub: Hub, request: HttpRequest, event: EventInput): Promise<Reply> {
-  const id = await hub.publish(event, { idempotencyKey: request.header('idempotency-key') })
+  const id = await hub.publish(event, optionsOf(request))
   return jsonReply(200, { id })
+}
+
+/** How the request wants its events stored. */
+function optionsOf(request: HttpRequest): PublishOptions {
+  const { query } = request
+  return {
+    idempotencyKey: request.header('idempotency-key'),
+    ifLast: mapOne(query, 'ifLast', parseIfLast),
+    ends: mapOne(query, 'end', (text) => parseFlag('end', text)),
+  }
+}
+
+function parseIfLast(text: string): string {
+  if (text === 'none' || parseId(text) !== undefined) return text
+  throw new HydrantError('malformed-id', `ifLast is ${quote(text)}; it must be an id like 0123456789ab-42, or none.`)
 }
 
 /** A JSON value: one event answers `id`, an array answers `ids`. */
@@ -70,16 +89,17 @@ async function publishBatch(hub: Hub, request: HttpRequest, parse: (value: unkno
   const body = await jsonOf(hub, request)
   if (!Array.isArray(body)) return publishOne(hub, request, parse(body))
   const events = body.map((value: unknown, at) => locate(`Event ${at}`, () => parse(value)))
-  const ids = await hub.publishBatch(events, { idempotencyKey: request.header('idempotency-key') })
+  const ids = await hub.publishBatch(events, optionsOf(request))
   return jsonReply(200, { ids })
 }
 
 /** Lines as they come, each group acknowledged by the log before more is read. */
 async function publishLines(hub: Hub, request: HttpRequest, topic: string | undefined): Promise<Reply> {
-  if (request.header('idempotency-key') !== undefined) {
+  const { idempotencyKey, ifLast, ends } = optionsOf(request)
+  if (idempotencyKey !== undefined || ifLast !== undefined || ends === true) {
     throw new HydrantError(
       'malformed-idempotency-key',
-      'An NDJSON stream is many requests in one; keys are for single events and batches.',
+      'An NDJSON stream is many requests in one; idempotency keys, ifLast and end are for single events and batches.',
     )
   }
   const progress: PublishProgress = { published: 0 }

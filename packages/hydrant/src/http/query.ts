@@ -5,7 +5,7 @@ import { parseId } from 'hydrant-client/wire'
 import { HydrantError } from '../hub/errors.ts'
 import { parseLast, parseSince, type StartRequest } from '../hub/start.ts'
 import { quote } from '../hub/topic.ts'
-import { didYouMean } from './nearest.ts'
+import { didYouMean } from '../hub/nearest.ts'
 
 /** A subscription as a URL says it. */
 export interface SubscribeQuery {
@@ -67,7 +67,7 @@ export function parseSubscribe(
         : lastEventIdHeader.slice(0, 255),
     sinceMs: mapOne(query, 'since', (text) => parseSince(text, nowMs)),
     last: mapOne(query, 'last', parseLast),
-    earliest: mapOne(query, 'earliest', parseFlag),
+    earliest: mapOne(query, 'earliest', (text) => parseFlag('earliest', text)),
   }
   return {
     topics: [...(topic === undefined ? [] : [topic]), ...query.getAll('topic')],
@@ -98,8 +98,9 @@ function lastEventIdOf(query: URLSearchParams): string | undefined {
   })
 }
 
-function parseFlag(text: string): boolean {
-  const word = oneOf('earliest', text, ['', 'true', 'false', '1', '0'] as const)
+/** Reads a flag: a key alone is true. Throws `malformed-query`. */
+export function parseFlag(key: string, text: string): boolean {
+  const word = oneOf(key, text, ['', 'true', 'false', '1', '0'] as const)
   return word !== 'false' && word !== '0'
 }
 

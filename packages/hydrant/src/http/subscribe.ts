@@ -10,7 +10,7 @@ import type { Connections } from '../transport/connections.ts'
 import { envelopeOf } from '../transport/envelope.ts'
 import { farewellMs } from '../transport/pump.ts'
 import type { StreamKind } from '../transport/sse.ts'
-import { jsonReply, type Answer, type HttpRequest, type Reply, type StreamReply } from './exchange.ts'
+import { jsonReply, textReply, type Answer, type HttpRequest, type Reply, type StreamReply } from './exchange.ts'
 import { chooseMedia } from './media.ts'
 import { parseSubscribe, type SubscribeQuery } from './query.ts'
 
@@ -50,9 +50,11 @@ async function stream(
   const refusal = connections.refusal()
   if (refusal !== undefined) {
     if (!isEvents) throw refusal
-    return farewell(hub, kind, headers, query)
+    return farewell(hub, kind, headers, await comebackId(hub, selection, query))
   }
   const start = await hub.start(query.start, selection)
+  const isOver = start.resumed && start.gap === undefined && start.after >= (hub.endOf(selection) ?? Infinity)
+  if (isOver) return { ...textReply(204, ''), headers: {} } // the one status that makes an EventSource stay away
   return {
     kind: 'stream',
     headers,
@@ -70,22 +72,21 @@ async function stream(
  * A refusal for now. Not a status: an EventSource never comes back from one (WHATWG HTML, 9.2.2). A stream that says
  * when to come back, keeps the client's id, and ends.
  */
-function farewell(
-  hub: Hub,
-  kind: StreamKind,
-  headers: Readonly<Record<string, string>>,
-  query: SubscribeQuery,
-): StreamReply {
+function farewell(hub: Hub, kind: StreamKind, headers: Readonly<Record<string, string>>, id: string): StreamReply {
   return {
     kind: 'stream',
     headers,
     stream: kind,
     begin: (connection, format) => {
-      const id = query.start.lastEventId ?? hub.idAt(hub.engine.bounds().head)
       connection.send(format.bye(id, farewellMs(hub.limits.retryMs)))
       connection.end(undefined)
     },
   }
+}
+
+/** The client's own id, or where its stream would have started: what it asked for must not be lost by being refused. */
+async function comebackId(hub: Hub, selection: Selection, { start }: SubscribeQuery): Promise<string> {
+  return start.lastEventId ?? hub.idAt((await hub.start(start, selection)).after)
 }
 
 /** History, oldest first: from the start that the query names, by default the earliest. */

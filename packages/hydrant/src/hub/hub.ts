@@ -4,7 +4,7 @@
 //
 // One way: nothing below calls back up but the tail, with a range of events.
 
-import type { LagPolicy } from 'hydrant-client/wire'
+import { CONTROL_TYPES, type LagPolicy } from 'hydrant-client/wire'
 import type { Engine, LogRange } from '../engine/engine.ts'
 import type { Clock } from './clock.ts'
 import { Counters } from './counters.ts'
@@ -17,9 +17,9 @@ import { Router } from './router.ts'
 import { SchemaCheck, type InputOf, type OutputOf, type Schemas } from './schema.ts'
 import { Selection } from './selection.ts'
 import { publishFrom, type PublishFromOptions } from './source.ts'
-import { findStart, type Start, type StartRequest } from './start.ts'
+import { findStart, isStartNamed, type Start, type StartRequest } from './start.ts'
 import { Subscription } from './subscription.ts'
-import { quote } from './topic.ts'
+import { parseTopic, quote } from './topic.ts'
 import { Window } from './window.ts'
 
 /** Appends in one turn of the event loop, each of a batch of any size. */
@@ -50,6 +50,10 @@ export type TypedInput<Of extends Schemas, Topic extends string> = EventInput<In
 export interface PublishOptions {
   /** A retry with the same key stores nothing and answers the first ids; with another body it is an error. */
   readonly idempotencyKey?: string | undefined
+  /** Only if the topic's newest event has this id; `none`: only if it has none. Else it is refused, `last-conflict`. */
+  readonly ifLast?: string | undefined
+  /** The topics of these events end with them: subscribers are told, and nothing can be published after. */
+  readonly ends?: boolean | undefined
 }
 
 /** Options of an in-process subscription. */
@@ -115,6 +119,23 @@ export class Hub<Of extends Schemas = Schemas> {
     return batch.length === 0 ? [] : this.#append(batch, options)
   }
 
+  /**
+   * Ends a topic: appends `hydrant:end`, the last event it will ever have, and answers its id. Who follows only topics
+   * that have ended is disconnected after their ends; who comes later gets what is retained, and the end.
+   */
+  async end(topic: string, options: Omit<PublishOptions, 'ends'> = {}): Promise<string> {
+    const [id] = await this.#append([endOf(parseTopic(topic))], options)
+    if (id === undefined) throw new HydrantError('unavailable', 'The engine gave no id for the end.')
+    return id
+  }
+
+  /** The offset at which everything selected has ended; undefined while something may come. */
+  endOf(selection: Selection): number | undefined {
+    let last = 0
+    for (const topic of selection.exactTopics ?? []) last = Math.max(last, this.engine.endOf(topic) ?? Infinity)
+    return last > 0 && last < Infinity ? last : undefined
+  }
+
   /** Checks an event without publishing it, against the limits and its schema. Rejects with a HydrantError. */
   async check(event: EventInput): Promise<CheckedEvent> {
     const checked = checkEvent(event, this.limits)
@@ -137,6 +158,7 @@ export class Hub<Of extends Schemas = Schemas> {
       engine: this.engine,
       window: () => this.window,
       idAt: (offset: number) => this.idAt(offset),
+      endOf: (of: Selection) => this.endOf(of),
       ended: () => {
         signal?.removeEventListener('abort', onAbort)
         this.#forget(subscription)
@@ -195,7 +217,8 @@ export class Hub<Of extends Schemas = Schemas> {
   /** Finds where a stream starts. */
   async start(request: StartRequest, selection: Selection): Promise<Start> {
     await this.ready
-    return findStart(this.engine, request, selection)
+    const isOver = !isStartNamed(request) && this.endOf(selection) !== undefined
+    return findStart(this.engine, isOver ? { earliest: true } : request, selection)
   }
 
   /** @internal Tells of an error that nobody awaits. */
@@ -229,7 +252,7 @@ export class Hub<Of extends Schemas = Schemas> {
   }
 
   async #append(batch: readonly CheckedEvent[], options: PublishOptions): Promise<readonly string[]> {
-    const { idempotencyKey: key } = options
+    const { idempotencyKey: key, ifLast, ends = false } = options
     if (key !== undefined && (key === '' || key.length > this.limits.nameBytesMax)) {
       throw new HydrantError(
         'malformed-idempotency-key',
@@ -240,13 +263,12 @@ export class Hub<Of extends Schemas = Schemas> {
       throw new HydrantError('shutting-down', 'The hub is closing; publish again to the next one.')
     await this.ready
     await this.#breathe()
-    const ids = await this.engine.append(
-      batch,
-      key === undefined ? undefined : { key, fingerprint: fingerprintOf(batch) },
-    )
+    const all = ends ? [...batch, ...endsOf(batch)] : batch
+    const idempotency = key === undefined ? undefined : { key, fingerprint: fingerprintOf(all) }
+    const ids = await this.engine.append(all, idempotency, ifLast)
     this.counters.published += batch.length
     for (const event of batch) this.counters.publishedBytes += event.data.length
-    return ids
+    return ids.slice(0, batch.length)
   }
 
   /**
@@ -299,6 +321,14 @@ export class Hub<Of extends Schemas = Schemas> {
     cancel()
     await this.engine.close()
   }
+}
+
+function endOf(topic: string): CheckedEvent {
+  return { topic, type: CONTROL_TYPES.end, key: undefined, data: '{}' }
+}
+
+function endsOf(batch: readonly CheckedEvent[]): CheckedEvent[] {
+  return Array.from(new Set(batch.map((event) => event.topic)), endOf)
 }
 
 function throwOutside(error: unknown): void {

@@ -70,6 +70,5 @@ export class Router {
 }
 
 function offerTo(feed: Feed, event: LogEvent): void {
-  const { types } = feed.selection
-  if (types === undefined || types.has(event.type)) feed.offer(event)
+  if (feed.selection.matchesType(event.type)) feed.offer(event)
 }

@@ -1,5 +1,6 @@
 // A selection: what a subscriber asked for and may see.
 
+import { CONTROL_TYPES } from 'hydrant-client/wire'
 import { HydrantError } from './errors.ts'
 import { checkType } from './event.ts'
 import { isPattern, matchesTopic, parsePattern, subsumes } from './topic.ts'
@@ -56,7 +57,12 @@ export class Selection {
 
   /** Whether an event of this topic and type is selected. */
   matches(topic: string, type: string): boolean {
-    return (this.types === undefined || this.types.has(type)) && this.matchesTopic(topic)
+    return this.matchesType(type) && this.matchesTopic(topic)
+  }
+
+  /** Whether events of this type are wanted; the end of a topic always is. */
+  matchesType(type: string): boolean {
+    return this.types === undefined || this.types.has(type) || type === CONTROL_TYPES.end
   }
 
   /** Whether events of this topic can be selected at all. */

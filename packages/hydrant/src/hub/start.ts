@@ -30,6 +30,11 @@ export interface Start {
   readonly isHead: boolean
 }
 
+/** Whether the request says where to start. */
+export function isStartNamed({ lastEventId, sinceMs, last, earliest = false }: StartRequest): boolean {
+  return lastEventId !== undefined || sinceMs !== undefined || last !== undefined || earliest
+}
+
 /** Checks that at most one place is named. Throws `conflicting-start`. */
 export function checkStart(request: StartRequest): void {
   const named = [request.sinceMs, request.last, request.earliest === true ? true : undefined].filter(

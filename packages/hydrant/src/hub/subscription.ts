@@ -43,6 +43,8 @@ export interface SubscriptionSource {
   window(): Window
   /** The id of a position. */
   readonly idAt: (offset: number) => string
+  /** Where everything selected has ended, if it has. */
+  readonly endOf: (selection: Selection) => number | undefined
   /** Called once, when it ends. */
   ended(subscription: Subscription): void
 }
@@ -134,7 +136,8 @@ export class Subscription<Value = unknown> implements Feed, AsyncIterableIterato
     while (!this.#ended) {
       const delivery = await this.#take(this.#cursor)
       if (delivery !== undefined) return { done: false, value: delivery }
-      if (this.#isAtHead()) await new Promise<void>((resolve) => (this.#wake = resolve))
+      if (this.#isOver()) this.end()
+      else if (this.#isAtHead()) await new Promise<void>((resolve) => (this.#wake = resolve))
       this.#wake = undefined
     }
     return END
@@ -150,6 +153,11 @@ export class Subscription<Value = unknown> implements Feed, AsyncIterableIterato
     this.#live = true
     this.#behind = 0
     this.#source.window().read(after, this.selection, () => ((this.#behind += 1), true), Number.MAX_SAFE_INTEGER)
+  }
+
+  /** Everything selected has ended, and was given out. */
+  #isOver(): boolean {
+    return this.#isAtHead() && this.#source.endOf(this.selection) !== undefined
   }
 
   #isAtHead(): boolean {

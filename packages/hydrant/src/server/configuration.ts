@@ -6,7 +6,7 @@
 // Locked by test/server/configuration.test.ts.
 
 import { resolveLimits, type Limits } from '../hub/limits.ts'
-import { didYouMean } from '../http/nearest.ts'
+import { didYouMean } from '../hub/nearest.ts'
 import { isRecord } from '../http/event-json.ts'
 import { SettingFault, type Setting } from './setting.ts'
 import {

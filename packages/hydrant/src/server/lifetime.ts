@@ -9,7 +9,7 @@ export interface Stoppable {
  * Signals that come so soon after the first one are the same wish: Ctrl-C under `npm start` reaches this process twice,
  * from the terminal and from npm. Without it the farewells would be cut off each time.
  */
-const SAME_WISH_MS = 300
+export const SAME_WISH_MS: number = 300
 
 /**
  * Runs until SIGTERM, SIGINT or an error that nobody caught; answers the exit code once all is closed. A second signal

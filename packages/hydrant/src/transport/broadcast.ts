@@ -8,6 +8,7 @@
 // A cursor from `after` up to, not including, `first` has seen all before the flush and none of it. Any other live
 // cursor joined later: at or beyond `to` it needs nothing, in between it reads the rest for itself.
 
+import { CONTROL_TYPES } from 'hydrant-client/wire'
 import type { LogEvent } from '../hub/event.ts'
 import type { Feed } from '../hub/feed.ts'
 import type { Selection } from '../hub/selection.ts'
@@ -31,6 +32,19 @@ export interface Flush {
   done: number
 }
 
+/** What a broadcast is made of. */
+export interface BroadcastParts {
+  readonly key: string
+  readonly selection: Selection
+  readonly format: Format
+  readonly window: Window
+  readonly nowMs: number
+  /** Called when there is something to flush. */
+  readonly wake: (broadcast: Broadcast) => void
+  /** Where everything selected has ended, Infinity while something may come. */
+  readonly endOf: () => number
+}
+
 /** See the head of the file. */
 export class Broadcast implements Feed {
   readonly key: string
@@ -45,11 +59,14 @@ export class Broadcast implements Feed {
   wroteMs: number
   /** The newest offset whose id the live were sent. */
   named: number
+  /** The offset at which everything selected has ended; Infinity while something may come. */
+  endsAt: number
   /** Set when a sign of life is due. */
   needsHeartbeat = false
   /** Whether the last flush left something over because it was full: no reason to linger. */
   hasBacklog = false
   readonly #wake: (broadcast: Broadcast) => void
+  readonly #endOf: () => number
   readonly #window: Window
   #pending: LogEvent[] = []
   #isOverrun = false
@@ -57,21 +74,16 @@ export class Broadcast implements Feed {
   #flushed: number
   #rotation = 0
 
-  constructor(
-    key: string,
-    selection: Selection,
-    format: Format,
-    window: Window,
-    nowMs: number,
-    wake: (broadcast: Broadcast) => void,
-  ) {
-    this.key = key
-    this.selection = selection
-    this.format = format
-    this.#window = window
-    this.#flushed = this.named = window.head
-    this.wroteMs = nowMs
-    this.#wake = wake
+  constructor(parts: BroadcastParts) {
+    this.key = parts.key
+    this.selection = parts.selection
+    this.format = parts.format
+    this.#window = parts.window
+    this.#flushed = this.named = parts.window.head
+    this.wroteMs = parts.nowMs
+    this.#wake = parts.wake
+    this.#endOf = parts.endOf
+    this.endsAt = parts.endOf()
   }
 
   /** Whether a flush would bring something. */
@@ -80,6 +92,7 @@ export class Broadcast implements Feed {
   }
 
   offer(event: LogEvent): void {
+    if (event.type === CONTROL_TYPES.end) this.endsAt = this.#endOf()
     const [oldest] = this.#pending
     if (this.#isOverrun || (oldest !== undefined && oldest.offset <= this.#window.floor)) {
       // Publishing outran us by the whole window. To hold on to what it let go would be a second window, unbounded:

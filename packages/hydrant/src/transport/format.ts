@@ -21,6 +21,8 @@ export interface Format {
   position(id: string): Uint8Array | undefined
   /** The last bytes: come back after so many milliseconds, with this id; undefined where a close code says so. */
   bye(id: string, retryMs: number): Uint8Array | undefined
+  /** Everything that a subscription selected has ended; undefined where its connection ends with it. */
+  ended(label: number): Uint8Array | undefined
   /** A sign of life; undefined where the transport has its own. */
   readonly heartbeat: Uint8Array | undefined
 }

@@ -258,6 +258,7 @@ export class Pump {
     counters.deliveries += payload.events
     counters.deliveredBytes += payload.bytes.length
     if (!connection.send(payload.bytes)) this.#stall(connection, payload)
+    else if (cursor >= subscriber.broadcast.endsAt) this.#finish(subscriber)
   }
 
   #stall(connection: Connection, payload: Payload): void {
@@ -277,7 +278,17 @@ export class Pump {
 
   #goLive(subscriber: Subscriber): void {
     subscriber.isFresh = false
-    subscriber.broadcast.join(subscriber)
+    if (subscriber.cursor >= subscriber.broadcast.endsAt) this.#finish(subscriber)
+    else subscriber.broadcast.join(subscriber)
+  }
+
+  /** Everything that it selected has ended, and was sent. */
+  #finish(subscriber: Subscriber): void {
+    const { connection, broadcast, label } = subscriber
+    const ended = broadcast.format.ended(label)
+    if (ended === undefined) return connection.end(undefined)
+    this.unsubscribe(subscriber)
+    this.send(connection, ended)
   }
 
   #leave(subscriber: Subscriber, state: 'stalled' | 'behind' | 'gone'): void {
@@ -305,7 +316,15 @@ export class Pump {
     const known = this.#broadcasts.get(key)
     if (known !== undefined) return known
     const { window, clock } = this.#hub
-    const broadcast = new Broadcast(key, selection, format, window, clock.monotonicMs(), this.#wake)
+    const broadcast = new Broadcast({
+      key,
+      selection,
+      format,
+      window,
+      nowMs: clock.monotonicMs(),
+      wake: this.#wake,
+      endOf: () => this.#hub.endOf(selection) ?? Infinity,
+    })
     this.#broadcasts.set(key, broadcast)
     this.#hub.addFeed(broadcast)
     return broadcast

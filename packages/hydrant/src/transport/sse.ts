@@ -98,6 +98,7 @@ function chunkedFormat(body: Body, slot: number, heartbeat: string): StreamForma
     heartbeat: chunk(body.comment(heartbeat)),
     open: (id, retryMs) => chunk(body.control(CONTROL_TYPES.open, '{}', id, retryMs)),
     resumed: chunk(body.comment('resumed')),
+    ended: () => undefined,
     bye: (id, retryMs) => chunk(body.control(CONTROL_TYPES.bye, '{}', id, retryMs)),
   }
 }
@@ -114,6 +115,7 @@ function bareFormat(chunked: StreamFormat, slot: number): StreamFormat {
     heartbeat: bareOf(chunked.heartbeat),
     open: (id, retryMs) => middle(chunked.open(id, retryMs)),
     resumed: middle(chunked.resumed),
+    ended: () => undefined,
     bye: (id, retryMs) => middle(chunked.bye(id, retryMs)),
   }
 }

@@ -17,6 +17,7 @@ export const plainMessages: Format = {
   gap: () => undefined,
   position: () => undefined,
   bye: () => undefined,
+  ended: () => undefined,
   heartbeat: undefined,
 }
 
@@ -28,6 +29,7 @@ export const envelopeMessages: Format = {
   gap: (gap: Gap) => textFrame(JSON.stringify({ gap })),
   position: (id) => textFrame(JSON.stringify({ position: id })),
   bye: () => undefined,
+  ended: (label) => textFrame(JSON.stringify({ ended: { sub: label } })),
   heartbeat: undefined,
 }
 

@@ -24,16 +24,28 @@ export interface ParsedPublish {
   readonly event: EventInput
   readonly ack: number | undefined
   readonly idempotencyKey: string | undefined
+  readonly ifLast: string | undefined
+}
+
+/** A wish to end a topic. */
+export interface ParsedEnd {
+  readonly kind: 'end'
+  readonly topic: string
+  readonly ack: number | undefined
+  readonly idempotencyKey: string | undefined
 }
 
 /** A message of a client. */
 export type ParsedMessage =
   | ParsedSubscribe
   | ParsedPublish
+  | ParsedEnd
   | { readonly kind: 'unsubscribe'; readonly sub: number }
   | { readonly kind: 'ping'; readonly ping: number }
 
-const VERBS = ['subscribe', 'unsubscribe', 'publish', 'ping']
+/** What a message may say beside its verb when it publishes. */
+const FOR_PUBLISH = ['ack', 'idempotencyKey', 'ifLast']
+const VERBS = ['subscribe', 'unsubscribe', 'publish', 'end', 'ping']
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -42,17 +54,14 @@ type Fields = Readonly<Record<string, unknown>>
  * `malformed-id`.
  */
 export function parseClientMessage(message: unknown, bytes: Uint8Array | undefined, nowMs: number): ParsedMessage {
-  const fields = fieldsOf(
-    message,
-    ['subscribe', 'unsubscribe', 'publish', 'ping', 'ack', 'idempotencyKey'],
-    'The message',
-  )
+  const fields = fieldsOf(message, [...VERBS, ...FOR_PUBLISH], 'The message')
   const [verb, ...more] = Object.keys(fields).filter((field) => VERBS.includes(field))
   if (verb === undefined || more.length > 0)
-    throw malformed('The message must do one thing: subscribe, unsubscribe, publish or ping')
+    throw malformed('The message must do one thing: subscribe, unsubscribe, publish, end or ping')
   if (verb === 'publish') return parsePublish(fields, bytes)
-  if (bytes !== undefined || fields['ack'] !== undefined || fields['idempotencyKey'] !== undefined) {
-    throw malformed('Binary frames, ack and idempotencyKey are for publish')
+  if (verb === 'end' && bytes === undefined && fields['ifLast'] === undefined) return parseEnd(fields)
+  if (bytes !== undefined || FOR_PUBLISH.some((field) => fields[field] !== undefined)) {
+    throw malformed('Binary frames, ack, idempotencyKey and ifLast are for publish')
   }
   if (verb === 'ping') return { kind: 'ping', ping: numberOf(fields['ping'], 'ping') }
   if (verb === 'subscribe') return parseSubscribe(fields['subscribe'], nowMs)
@@ -94,6 +103,18 @@ function parsePublish(fields: Fields, bytes: Uint8Array | undefined): ParsedPubl
   return {
     kind: 'publish',
     event: { topic, type: textOf(event['type'], 'type'), key: textOf(event['key'], 'key'), data },
+    ack: fields['ack'] === undefined ? undefined : numberOf(fields['ack'], 'ack'),
+    idempotencyKey: textOf(fields['idempotencyKey'], 'idempotencyKey'),
+    ifLast: textOf(fields['ifLast'], 'ifLast'),
+  }
+}
+
+function parseEnd(fields: Fields): ParsedEnd {
+  const topic = textOf(fieldsOf(fields['end'], ['topic'], 'end')['topic'], 'topic')
+  if (topic === undefined) throw malformed('end names no topic')
+  return {
+    kind: 'end',
+    topic,
     ack: fields['ack'] === undefined ? undefined : numberOf(fields['ack'], 'ack'),
     idempotencyKey: textOf(fields['idempotencyKey'], 'idempotencyKey'),
   }

@@ -165,25 +165,30 @@ export class ProtocolSession implements Session {
       message = parseClientMessage(json, binary?.bytes, hub.clock.nowMs())
       await this.#do(message)
     } catch (error) {
-      const about = message?.kind === 'publish' ? ackOf(message) : subOf(message)
+      const about = message?.kind === 'publish' || message?.kind === 'end' ? ackOf(message) : subOf(message)
       this.#answer({ error: refuse(hub, error), ...about })
     }
   }
 
   async #do(message: ParsedMessage): Promise<void> {
     const { hub } = this.#parts
+    if (message.kind === 'end') {
+      const id = await hub.end(message.topic, { idempotencyKey: message.idempotencyKey })
+      return this.#answer({ published: { ...ackOf(message), ids: [id] } })
+    }
     if (message.kind === 'ping') return this.#answer({ pong: message.ping })
     if (message.kind === 'unsubscribe') return this.#unsubscribe(message.sub)
     if (message.kind === 'subscribe') {
       const { sub, start, lag } = message
       return this.#subscribe(sub, hub.select(message.topics, message.types), start, lag)
     }
-    const id = await hub.publish(message.event, { idempotencyKey: message.idempotencyKey })
+    const id = await hub.publish(message.event, { idempotencyKey: message.idempotencyKey, ifLast: message.ifLast })
     this.#answer({ published: { ...ackOf(message), ids: [id] } })
   }
 
   async #subscribe(sub: number, selection: Selection, from: StartRequest, lag: LagPolicy | undefined): Promise<void> {
     const { hub, pump, connection } = this.#parts
+    this.#forgetEnded()
     if (this.#subscribers.has(sub)) {
       throw new HydrantError('malformed-message', `Subscription ${sub} exists; unsubscribe it, or use another number.`)
     }
@@ -208,7 +213,15 @@ export class ProtocolSession implements Session {
     }
   }
 
+  /** Numbers of subscriptions whose topics have all ended are free again. */
+  #forgetEnded(): void {
+    for (const [sub, subscriber] of this.#subscribers) {
+      if (typeof subscriber !== 'symbol' && subscriber.state === 'gone') this.#subscribers.delete(sub)
+    }
+  }
+
   #unsubscribe(sub: number): void {
+    this.#forgetEnded()
     const subscriber = this.#subscribers.get(sub)
     if (subscriber === undefined) throw new HydrantError('malformed-message', `There is no subscription ${sub}.`)
     this.#subscribers.delete(sub)

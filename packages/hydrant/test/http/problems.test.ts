@@ -51,6 +51,8 @@ const ROWS: readonly Row[] = [
   ['malformed-id', '/events/a?lastEventId=0123456789ab-01'],
   ['malformed-id', '/events/a?lastEventId=0123456789ab-99999999999999999'],
   ['malformed-id', '/events/a?lastEventId=0123456789ab-1%0D%0Adata:%20x'],
+  ['malformed-id', 'POST /events/a?ifLast=first', {}, /or none/],
+  ['malformed-query', 'POST /events/a?end=soon', {}, /true, false/],
   ['malformed-type', '/events/a?type='],
   ['malformed-type', 'POST /events/a?type=x%0Adata:%20y'],
   ['malformed-type', 'POST /events/a?type=x%0Dy'],
@@ -140,6 +142,16 @@ const ROWS: readonly Row[] = [
 
 /** Problems that need a server in a certain state. */
 const SCENES: Partial<Record<ProblemCode, () => Promise<Said>>> = {
+  'topic-ended': () =>
+    inScene({}, async ({ url }) => {
+      assert.equal((await post(url, '/events/a?end', 'last words')).status, 200)
+      return post(url, '/events/a', 'one more')
+    }),
+  'last-conflict': () =>
+    inScene({}, async ({ url }) => {
+      assert.equal((await post(url, '/events/a?ifLast=none', 'first')).status, 200)
+      return post(url, '/events/a?ifLast=none', 'first, too')
+    }),
   'idempotency-conflict': () =>
     inScene({}, async ({ url }) => {
       assert.equal((await post(url, '/events/a', 'one', { 'idempotency-key': 'k' })).status, 200)

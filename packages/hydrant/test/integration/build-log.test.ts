@@ -17,19 +17,21 @@ const LINES_BEFORE_LATE = 200
 const KILLS = 3
 const CUTS = 3
 /** What a reader sees before it is killed again, and what it misses at least before it is back. */
-const LINES_PER_LIFE = 40
-const LINES_MISSED = 20
+const LINES_PER_LIFE = 25
+const LINES_MISSED = 10
 /** Published before the build, until everyone who is there from the start is known to be there. */
 const PROBE = 'is everyone there?'
 /** Everything runs at once, on few cores. */
 const PATIENCE_MS = 40_000
+const TEST_MS_MAX = 180_000
+const NAME =
+  'a build log has every line once and in order for curl, tail, a page and Python, each killed again and again'
 
-test('a build log has every line once and in order for curl, tail, a page and Python, each killed again and again', async (context) => {
+test(NAME, { timeout: TEST_MS_MAX }, async (context) => {
   await using host = await PageHost.start()
   await using server = await ServeCommand.start(['--cors', host.origin])
   const { url, port } = server
-  const browser = await launchChromium()
-  context.after(() => browser.close())
+  await using browser = await launchChromium()
   await using page = await LogPage.create({ browser, host, port, topic: TOPIC })
   await using latePage = await LogPage.create({ browser, host, port, topic: TOPIC, query: '?earliest' })
   const early = [curlReader(url, TOPIC), tailReader(url, TOPIC), pythonReader(url, TOPIC)]

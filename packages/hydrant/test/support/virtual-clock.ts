@@ -44,12 +44,14 @@ export class VirtualClock implements Clock {
     return this.#timers.size
   }
 
-  /** One turn: runs what was deferred before it, not what that defers in turn; then lets promises settle. */
+  /** One turn: runs what was deferred before it, not what that defers in turn; promises settle after each, as in Node. */
   async turn(): Promise<void> {
     const due = this.#deferred
     this.#deferred = []
-    for (const run of due) run()
-    await settle()
+    for (const run of due) {
+      run()
+      await settle()
+    }
   }
 
   /** Turns until nothing is deferred any more; answers how many it took. */

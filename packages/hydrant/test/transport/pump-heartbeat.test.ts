@@ -103,6 +103,32 @@ test('a fresher id never stands for an event that was not sent', async () => {
   }
 })
 
+test('whoever has read beyond a fresher id while it was under way is not set back to it', async () => {
+  const count = 12
+  for (let place = 0; place < count; place += 1) {
+    const room = new PumpRoom({ heartbeatMs: HEARTBEAT_MS, sliceSockets: 1 })
+    const listeners = await room.followMany(count, { topics: ['quiet'] })
+    const both = listeners[place]
+    assert.ok(both !== undefined)
+    await room.follow({ topics: ['other'], on: both, label: 1 })
+    await room.publish('a', [1, 2, 3])
+    await room.clock.advance(HEARTBEAT_MS)
+    await room.clock.turn()
+    both.isFull = true
+    await room.publish('other', ['o'])
+    for (let turns = 0; turns < 3; turns += 1) await room.clock.turn()
+    await room.publish('quiet', [5])
+    both.drain()
+    await room.rest()
+    await room.publish('quiet', [6])
+    await room.rest()
+    for (const { texts } of listeners) {
+      const quiet = texts.filter((text) => text === '5' || text === '6')
+      assert.deepEqual(quiet, ['5', '6'], `the one at ${place} stalled`)
+    }
+  }
+})
+
 test('a reconnect with an old id to a quiet stream is given a fresher one at once', async () => {
   const room = new PumpRoom({ heartbeatMs: HEARTBEAT_MS })
   await room.publish('a', Array.from({ length: 100 }, String))

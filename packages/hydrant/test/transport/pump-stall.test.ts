@@ -261,3 +261,18 @@ test('a stalled connection with several subscriptions gets each of them back', a
   assert.deepEqual(both.texts.toSorted(), [...texts(1, 30), 'c'].toSorted())
   assert.equal(late.forbidden, 0)
 })
+
+test('one subscription that has ended on a connection stays so when the connection stalls and drains', async () => {
+  const room = new PumpRoom()
+  const both = await room.follow({ topics: ['a'] })
+  await room.follow({ topics: ['b'], on: both, label: 1 })
+  assert.ok(both.latest !== undefined)
+  room.pump.unsubscribe(both.latest)
+  await stalled(room, both, 1)
+  await room.publish('b', ['b'])
+  both.drain()
+  await room.publish('b', ['b'])
+  await room.publish('a', [2])
+  await room.rest()
+  assert.deepEqual([both.texts, both.subscribers.length], [['1', '2'], 1])
+})

@@ -30,11 +30,11 @@ export function connect(url: string | URL, options: ConnectOptions): Stream {
     random: options.random ?? Math.random,
     backoff: { baseMs: options.backoffMs ?? 2_000, maxMs: options.backoffMsMax ?? 30_000 },
   }
-  const { topics, types, lag, lastEventId, since, last } = options
+  const { topics, types, lag, lastEventId, since, last, state } = options
   return new Stream({
     ...common,
     ...transportOf(resolve(url), options, common),
-    wanted: { topics, types, lag, lastEventId, since, last, earliest: options.earliest || undefined },
+    wanted: { topics, types, lag, lastEventId, since, last, earliest: options.earliest || undefined, state },
     silenceMs: options.silenceMs ?? 45_000,
     queueBytesMax: options.queueBytesMax ?? 4 * 1024 * 1024,
     signal: options.signal,

@@ -21,6 +21,8 @@ export interface ConnectOptions extends Handlers {
   readonly last?: number | undefined
   /** Starts with everything that is retained. Default: only what is published from now on. */
   readonly earliest?: boolean | undefined
+  /** Starts with the newest event of each topic and key; also when what was missed is gone. Then everything after. */
+  readonly state?: 'latest' | undefined
   /** What happens when the stream falls so far behind that its next events are gone. Default: the server's. */
   readonly lag?: LagPolicy | undefined
   /** Headers of each request; asked anew each time, so that a token can be a fresh one. SSE only. */

@@ -12,6 +12,7 @@ export interface Wanted {
   readonly since?: string | undefined
   readonly last?: number | undefined
   readonly earliest?: true | undefined
+  readonly state?: 'latest' | undefined
 }
 
 /** Hears what comes over one connection, in the order in which it came. It ignores what is said after the end. */

@@ -131,9 +131,9 @@ export class Stream implements AsyncIterable<Delivery> {
     this.#become({ status: 'connecting' })
     if (this.#isClosed) return // by its handler
     const { source, clock, silenceMs, wanted } = this.#parts
-    const { topics, types, lag } = wanted
+    const { topics, types, lag, state } = wanted
     const lastEventId = this.#received.id
-    const resumed = lastEventId === undefined ? wanted : { topics, types, lag, lastEventId }
+    const resumed = lastEventId === undefined ? wanted : { topics, types, lag, state, lastEventId }
     this.#link = new Link(this.#owner, source, resumed, clock, silenceMs)
   }
 

@@ -112,12 +112,23 @@ class SocketConnection implements Connection {
   }
 
   /** Other messages are of a newer server, for those who know them; and `sub`, for there is only one. */
-  #notice({ subscribed, position, gap, published, error, ended, ack, sub }: Readonly<Record<string, unknown>>): void {
+  #notice({
+    subscribed,
+    position,
+    gap,
+    published,
+    error,
+    ended,
+    live,
+    ack,
+    sub,
+  }: Readonly<Record<string, unknown>>): void {
     if (isRecord(subscribed)) this.#subscribed(subscribed['id'])
     else if (isRecord(published)) this.#published(published)
     else if (isProblem(error)) this.#refused(error, ack, sub)
     else if (isRecord(ended)) this.#end('ended', 'The server has said all there is to say.')
     else if (typeof position === 'string') this.#listener.position(position)
+    else if (typeof live === 'string') this.#listener.position(live)
     else if (gap !== undefined) this.#listener.gap(gap)
   }
 

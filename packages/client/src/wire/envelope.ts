@@ -46,9 +46,18 @@ export const CONTROL_TYPES: {
   readonly position: 'hydrant:position'
   /** The server ends this stream; come back after `retry:`. */
   readonly bye: 'hydrant:bye'
+  /** The state was sent; what follows is everything after this id. */
+  readonly live: 'hydrant:live'
   /** The topic has ended: an event of the log, the last one of its topic. */
   readonly end: 'hydrant:end'
-} = { open: 'hydrant:open', gap: 'hydrant:gap', position: 'hydrant:position', bye: 'hydrant:bye', end: 'hydrant:end' }
+} = {
+  open: 'hydrant:open',
+  gap: 'hydrant:gap',
+  position: 'hydrant:position',
+  bye: 'hydrant:bye',
+  live: 'hydrant:live',
+  end: 'hydrant:end',
+}
 
 /** Names that `EventSource` dispatches itself: an event of that name could not be told from its own. */
 export const EVENTSOURCE_TYPES: readonly string[] = ['error', 'open']

@@ -20,6 +20,8 @@ export interface SubscribeRequest {
   /** The last N events. */
   readonly last?: number
   readonly earliest?: boolean
+  /** The newest event of each topic and key, then `{"live": id}`, then everything after that id. */
+  readonly state?: 'latest'
   readonly lag?: LagPolicy
 }
 
@@ -28,8 +30,9 @@ export interface SubscribeRequest {
  *
  * - `disconnect`: the connection ends; the client comes back with its id and is told what it missed.
  * - `skip`: a gap, then what is published next.
+ * - `latest`: while it is behind, it gets of each topic and key only the newest event; what those supersede is no gap.
  */
-export type LagPolicy = 'disconnect' | 'skip'
+export type LagPolicy = 'disconnect' | 'skip' | 'latest'
 
 /** An event to publish. Text in `data`, or bytes in `dataBase64`; neither is an event without text. */
 export interface PublishRequest {
@@ -71,6 +74,8 @@ export type ServerMessage =
   | { readonly error: Problem; readonly sub?: number; readonly ack?: number }
   | { readonly gap: Gap }
   | { readonly position: string }
+  /** The state was sent; what follows is live. */
+  | { readonly live: string }
   /** Every topic of the subscription has ended, and everything was sent: the number is free again. */
   | { readonly ended: { readonly sub: number } }
   | { readonly pong: number }

@@ -55,6 +55,19 @@ export interface ReadRequest {
   readonly eventsMax: number
   /** At most about so many bytes of data, but at least one event. */
   readonly bytesMax: number
+  /** The reader follows the newest of each key: superseded events that are gone need not be reported. Default false. */
+  readonly latest?: boolean
+}
+
+/** Which part of the state to read. */
+export interface StateRequest {
+  /** Strictly after this offset. */
+  readonly after: number
+  /** The state as of this offset. */
+  readonly to: number
+  readonly selection: Selection
+  readonly eventsMax: number
+  readonly bytesMax: number
 }
 
 /** A place to start from that only the log can find. */
@@ -124,6 +137,11 @@ export interface Engine {
    * head.
    */
   read(request: ReadRequest): Promise<History>
+  /**
+   * Reads state: of each topic and key the newest retained event at or before `to`, in log order, but for keyed events
+   * with empty data, which delete their key. Events without a key count as one key. Answers like `read`.
+   */
+  state(request: StateRequest): Promise<LogRange>
   /** The offset after which a stream must start to contain what was asked for, and no more. */
   seek(seek: Seek, selection: Selection): Promise<number>
   /** Ends. What is under way is finished or rejected. */

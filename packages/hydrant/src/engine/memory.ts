@@ -12,8 +12,10 @@ import type {
   Idempotency,
   IfLast,
   LogBounds,
+  LogRange,
   ReadRequest,
   Seek,
+  StateRequest,
   Tail,
 } from './engine.ts'
 import { IdempotencyKeys } from './idempotency.ts'
@@ -43,6 +45,8 @@ export class MemoryEngine implements Engine {
   readonly #epoch: string
   readonly #epochs: Epochs
   readonly #trimmed: Trimmed
+  /** Of these only such as were the newest of their key when they went. */
+  readonly #trimmedNewest: Trimmed
   readonly #keys: IdempotencyKeys
   readonly #topics: Topics
   readonly #nowMs: () => number
@@ -55,9 +59,10 @@ export class MemoryEngine implements Engine {
     this.#epoch = options.epoch ?? mintEpoch()
     this.#epochs = new Epochs([{ name: this.#epoch, first: 0 }], limits.epochsMax)
     this.#trimmed = new Trimmed(limits.trimmedTopicsMax)
+    this.#trimmedNewest = new Trimmed(limits.trimmedTopicsMax)
     this.#topics = new Topics(limits.trimmedTopicsMax)
     this.#keys = new IdempotencyKeys(limits, this.#nowMs)
-    this.window = new Window({ bytesMax: limits.windowBytes, onTrim: (event) => this.#trimmed.note(event) })
+    this.window = new Window({ bytesMax: limits.windowBytes, onTrim: (event) => this.#noteTrimmed(event) })
   }
 
   async open(tail: Tail): Promise<LogBounds> {
@@ -79,22 +84,21 @@ export class MemoryEngine implements Engine {
   }
 
   async read(request: ReadRequest): Promise<History> {
-    const judgement =
-      request.after < this.window.floor ? this.#trimmed.judge(request.after, request.selection) : undefined
-    const gap =
-      judgement === undefined || judgement.gone === false
-        ? undefined
-        : { to: judgement.to, certain: judgement.certain, count: undefined }
-    const events: LogEvent[] = []
-    let bytes = 0
-    const take = (event: LogEvent): boolean => {
-      bytes += event.data.length
-      if (events.length > 0 && (events.length === request.eventsMax || bytes > request.bytesMax)) return false
-      events.push(event)
-      return true
-    }
-    const to = this.window.read(Math.max(request.after, this.window.floor), request.selection, take, SCAN_EVENTS)
-    return { gap, events, to }
+    const { after, selection, latest = false } = request
+    const trimmed = latest ? this.#trimmedNewest : this.#trimmed
+    const judgement = after < this.window.floor ? trimmed.judge(after, selection) : undefined
+    const isGone = judgement !== undefined && judgement.gone !== false
+    const gap = isGone ? { to: judgement.to, certain: judgement.certain, count: undefined } : undefined
+    return { gap, ...this.#read(request, latest ? isNewest : () => true) }
+  }
+
+  async state(request: StateRequest): Promise<LogRange> {
+    const { after, to } = request
+    if (after >= to) return { events: [], to }
+    const isState = ({ offset, supersededBy, key, data }: LogEvent): boolean =>
+      offset <= to && (supersededBy === 0 || supersededBy > to) && (key === undefined || data.length > 0)
+    const range = this.#read(request, isState)
+    return { events: range.events, to: Math.min(range.to, to) }
   }
 
   async seek(seek: Seek, selection: Selection): Promise<number> {
@@ -105,6 +109,25 @@ export class MemoryEngine implements Engine {
 
   async close(): Promise<void> {
     this.#tail = () => {}
+  }
+
+  #read(request: ReadRequest | StateRequest, isWanted: (event: LogEvent) => boolean): LogRange {
+    const events: LogEvent[] = []
+    let bytes = 0
+    const take = (event: LogEvent): boolean => {
+      if (!isWanted(event)) return true
+      bytes += event.data.length
+      if (events.length > 0 && (events.length === request.eventsMax || bytes > request.bytesMax)) return false
+      events.push(event)
+      return true
+    }
+    const to = this.window.read(Math.max(request.after, this.window.floor), request.selection, take, SCAN_EVENTS)
+    return { events, to }
+  }
+
+  #noteTrimmed(event: LogEvent): void {
+    this.#trimmed.note(event)
+    if (!event.isSuperseded) this.#trimmedNewest.note(event)
   }
 
   #append(batch: readonly CheckedEvent[], ifLast: IfLast | undefined): readonly string[] {
@@ -118,6 +141,10 @@ export class MemoryEngine implements Engine {
     this.#tail({ events, to: this.window.head })
     return events.map((event) => event.id)
   }
+}
+
+function isNewest(event: LogEvent): boolean {
+  return !event.isSuperseded
 }
 
 /** Looked at in one reading: about a millisecond. */

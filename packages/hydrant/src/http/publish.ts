@@ -46,7 +46,7 @@ export async function publish(hub: Hub, request: HttpRequest): Promise<Reply> {
   if (media === 'application/json') return publishBatch(hub, request, (value) => parseEventJson(value))
   throw new HydrantError(
     'unsupported-media-type',
-    `POST /events takes application/json, application/x-ndjson and CloudEvents, not ${quote(media)}. As it is: POST /events/<topic>.`,
+    `POST /events takes JSON, NDJSON and CloudEvents, not ${quote(media)}. As it is: POST /events/<topic>.`,
   )
 }
 

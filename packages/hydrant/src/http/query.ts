@@ -18,7 +18,7 @@ export interface SubscribeQuery {
   readonly limit: number | undefined
 }
 
-const KEYS = ['topic', 'type', 'lastEventId', 'since', 'last', 'earliest', 'format', 'lag', 'limit']
+const KEYS = ['topic', 'type', 'lastEventId', 'since', 'last', 'earliest', 'state', 'format', 'lag', 'limit']
 const PATH_PREFIX = '/events'
 
 /**
@@ -68,13 +68,14 @@ export function parseSubscribe(
     sinceMs: mapOne(query, 'since', (text) => parseSince(text, nowMs)),
     last: mapOne(query, 'last', parseLast),
     earliest: mapOne(query, 'earliest', (text) => parseFlag('earliest', text)),
+    state: mapOne(query, 'state', (text) => oneOf('state', text, ['latest'] as const)),
   }
   return {
     topics: [...(topic === undefined ? [] : [topic]), ...query.getAll('topic')],
     types: query.getAll('type'),
     start,
     format: mapOne(query, 'format', (text) => oneOf('format', text, ['plain', 'envelope'] as const)) ?? 'plain',
-    lag: mapOne(query, 'lag', (text) => oneOf('lag', text, ['disconnect', 'skip'] as const)),
+    lag: mapOne(query, 'lag', (text) => oneOf('lag', text, ['disconnect', 'skip', 'latest'] as const)),
     limit: mapOne(query, 'limit', parseLimit),
   }
 }

@@ -91,6 +91,7 @@ async function comebackId(hub: Hub, selection: Selection, { start }: SubscribeQu
 
 /** History, oldest first: from the start that the query names, by default the earliest. */
 async function page(hub: Hub, selection: Selection, query: SubscribeQuery): Promise<Reply> {
+  if (query.start.state !== undefined) throw new HydrantError('malformed-query', 'state is for streams, not for pages.')
   const limit = Math.min(query.limit ?? 100, hub.limits.pageEventsMax)
   if (query.limit !== undefined && query.limit > limit) {
     throw new HydrantError(

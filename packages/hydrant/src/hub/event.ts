@@ -33,7 +33,7 @@ export interface CheckedEvent {
 /** What an event costs in memory beside its texts: the object, its place in the window and in its topic's index. */
 const OVERHEAD_BYTES = 256
 
-/** An event of the log. Immutable but for its encodings, which are made when first needed. */
+/** An event of the log. Immutable but for its encodings, made when first needed, and what the window notes of it. */
 export class LogEvent {
   readonly epoch: string
   readonly offset: number
@@ -48,6 +48,9 @@ export class LogEvent {
    * shared by every subscriber. They do not depend on who gets them.
    */
   readonly encodings: (Uint8Array | undefined)[] = []
+
+  /** The offset of the next event of the same topic and key in the window; 0 while this is the newest. */
+  supersededBy = 0
 
   constructor(epoch: string, offset: number, timeMs: number, event: CheckedEvent) {
     this.epoch = epoch
@@ -67,6 +70,11 @@ export class LogEvent {
   /** The JSON of the data, as a value; the data itself where it is none. Parsed anew each time it is asked for. */
   get value(): unknown {
     return typeof this.data === 'string' ? (valueOf(this.data) ?? this.data) : this.data
+  }
+
+  /** Whether a newer event of its key stands for its state. Events without a key stand for themselves. */
+  get isSuperseded(): boolean {
+    return this.supersededBy > 0 && this.key !== undefined
   }
 
   /** What it costs in memory before it is encoded, about. */

@@ -57,7 +57,7 @@ export interface PublishOptions {
 }
 
 /** Options of an in-process subscription. */
-export interface SubscribeOptions extends StartRequest {
+export interface SubscribeOptions extends Omit<StartRequest, 'state'> {
   /** Only events of these types. */
   readonly types?: readonly string[]
   /** How many events it may fall behind before it skips. Default: the limit `capacityEvents`. */

@@ -13,8 +13,9 @@ export interface Lag {
  * - `wait`: nothing is lost yet; it reads on from its cursor when its socket can take more.
  * - `disconnect`: end the connection; the client comes back with its id and is told of the gap then.
  * - `skip`: tell it of the gap now, and go on with what is published next.
+ * - `latest`: tell it of the gap now, and go on with what is kept.
  */
-export type LagDecision = 'wait' | 'disconnect' | 'skip'
+export type LagDecision = 'wait' | LagPolicy
 
 /** Decides. */
 export function decideLag(lag: Lag): LagDecision {

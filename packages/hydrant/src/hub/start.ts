@@ -16,6 +16,8 @@ export interface StartRequest {
   readonly last?: number | undefined
   /** Everything that is retained. */
   readonly earliest?: boolean | undefined
+  /** The newest event of each topic and key, then everything after. Also with an id, for when resuming is a gap. */
+  readonly state?: 'latest' | undefined
 }
 
 /** A start, found. */
@@ -28,25 +30,29 @@ export interface Start {
   readonly gap: Gap | undefined
   /** Whether that was the head when it was found: nothing of the past follows. */
   readonly isHead: boolean
+  /** The state as of this offset comes before what follows it; undefined where no state was asked for. */
+  readonly stateTo?: number
 }
 
 /** Whether the request says where to start. */
-export function isStartNamed({ lastEventId, sinceMs, last, earliest = false }: StartRequest): boolean {
-  return lastEventId !== undefined || sinceMs !== undefined || last !== undefined || earliest
+export function isStartNamed({ lastEventId, sinceMs, last, earliest = false, state }: StartRequest): boolean {
+  return [lastEventId, sinceMs, last, state].some((one) => one !== undefined) || earliest
 }
 
 /** Checks that at most one place is named. Throws `conflicting-start`. */
-export function checkStart(request: StartRequest): void {
-  const named = [request.sinceMs, request.last, request.earliest === true ? true : undefined].filter(
-    (one) => one !== undefined,
-  )
-  if (named.length > 1) throw new HydrantError('conflicting-start', 'Give only one of since, last and earliest.')
+export function checkStart({ sinceMs, last, earliest = false, state }: StartRequest): void {
+  const named = [sinceMs, last, state].filter((one) => one !== undefined).length + (earliest ? 1 : 0)
+  if (named > 1) throw new HydrantError('conflicting-start', 'Give only one of since, last, earliest and state.')
 }
 
 /** Finds where to start. `now` is answered at once, so that nothing published after the call is missed. */
 export async function findStart(engine: Engine, request: StartRequest, selection: Selection): Promise<Start> {
   checkStart(request)
-  if (request.lastEventId !== undefined) return resumeFrom(engine, request.lastEventId)
+  if (request.lastEventId !== undefined) {
+    const resumed = resumeFrom(engine, request.lastEventId)
+    return request.state === undefined ? resumed : resumeOrState(engine, resumed, request.lastEventId, selection)
+  }
+  if (request.state !== undefined) return stateStart(engine, undefined)
   const seek = seekOf(request)
   const after = seek === undefined ? engine.bounds().head : await engine.seek(seek, selection)
   return { after, resumed: false, gap: undefined, isHead: after === engine.bounds().head }
@@ -60,6 +66,22 @@ function resumeFrom(engine: Engine, text: string): Start {
     ? undefined
     : { from: text, to: epochs.idAt(after), reason: 'epoch', certain: false }
   return { after, resumed: true, gap, isHead: after === head }
+}
+
+/** Where resuming would be a gap, the gap is told and the state is sent again. */
+async function resumeOrState(engine: Engine, start: Start, from: string, selection: Selection): Promise<Start> {
+  if (start.gap !== undefined) return stateStart(engine, start.gap)
+  const { gap } = await engine.read({ after: start.after, selection, eventsMax: 1, bytesMax: 1 })
+  if (gap === undefined) return start
+  const { head, epochs } = engine.bounds()
+  return stateStart(engine, { from, to: epochs.idAt(head), reason: 'trimmed', certain: gap.certain })
+}
+
+/** From before everything, so that a client that is cut before its state is whole begins anew. */
+function stateStart(engine: Engine, gap: Gap | undefined): Start {
+  const { head, epochs } = engine.bounds()
+  const told = gap === undefined ? undefined : { ...gap, to: epochs.idAt(head) }
+  return { after: 0, resumed: gap !== undefined, gap: told, isHead: false, stateTo: head }
 }
 
 function seekOf(request: StartRequest): Seek | undefined {

@@ -4,7 +4,7 @@
 //           └ everything after the floor is here; `read` answers for any cursor at or after it
 //
 // One bound, in bytes, holds it: an event is charged when it is appended, and again for each encoding made of it.
-// Locked by test/hub/window.test.ts (against a naive array) and test/property/.
+// Locked by test/property/window.test.ts, against a naive array.
 
 import { InvariantError } from './errors.ts'
 import type { LogEvent } from './event.ts'
@@ -21,7 +21,7 @@ export class Window {
   readonly #bytesMax: number
   readonly #onTrim: (event: LogEvent) => void
   readonly #events = new Queue()
-  readonly #byTopic = new Map<string, Queue>()
+  readonly #byTopic = new Map<string, TopicEvents>()
   #bytes = 0
   #floor: number
   #head: number
@@ -69,8 +69,8 @@ export class Window {
     this.#bytes += event.sizeBytes
     this.#events.push(event)
     let topic = this.#byTopic.get(event.topic)
-    if (topic === undefined) this.#byTopic.set(event.topic, (topic = new Queue()))
-    topic.push(event)
+    if (topic === undefined) this.#byTopic.set(event.topic, (topic = new TopicEvents()))
+    topic.append(event)
     if (this.#bytes > this.#bytesMax) this.#trim()
   }
 
@@ -99,7 +99,7 @@ export class Window {
     if (after < this.#floor) throw new InvariantError(`a window from ${this.#floor} was read from ${after}`)
     const topics = selection.exactTopics
     if (topics?.length === 1) {
-      const queue = this.#byTopic.get(topics[0] ?? '')
+      const queue = this.#byTopic.get(topics[0] ?? '')?.queue
       return queue === undefined ? this.#head : this.#scan(queue, after, selection, visit, scanMax)
     }
     if (topics !== undefined && topics.length <= MERGED_TOPICS_MAX)
@@ -144,7 +144,7 @@ export class Window {
   #merge(topics: readonly string[], after: number, selection: Selection, visit: Visit, scanMax: number): number {
     const heads: { queue: Queue; at: number }[] = []
     for (const topic of topics) {
-      const queue = this.#byTopic.get(topic)
+      const queue = this.#byTopic.get(topic)?.queue
       if (queue !== undefined) heads.push({ queue, at: queue.indexAfter(after) })
     }
     for (let scanned = 0; ; scanned += 1) {
@@ -170,12 +170,34 @@ export class Window {
       const topic = this.#byTopic.get(event.topic)
       if (topic?.shift() !== event)
         throw new InvariantError(`offset ${event.offset} is not the oldest of its topic in the window`)
-      if (topic.length === 0) this.#byTopic.delete(event.topic)
+      if (topic.queue.length === 0) this.#byTopic.delete(event.topic)
       this.#bytes -= event.sizeBytes
       for (const encoding of event.encodings) this.#bytes -= encoding?.length ?? 0
       this.#floor = event.offset
       this.#onTrim(event)
     }
+  }
+}
+
+/** The events of one topic, and the newest of each key. */
+class TopicEvents {
+  readonly queue = new Queue()
+  /** Events without a key have none in common but this one, which no key can be. */
+  readonly #newest = new Map<string, LogEvent>()
+
+  append(event: LogEvent): void {
+    const key = event.key ?? ''
+    const before = this.#newest.get(key)
+    if (before !== undefined) before.supersededBy = event.offset
+    this.#newest.set(key, event)
+    this.queue.push(event)
+  }
+
+  shift(): LogEvent {
+    const event = this.queue.shift()
+    const key = event.key ?? ''
+    if (this.#newest.get(key) === event) this.#newest.delete(key)
+    return event
   }
 }
 

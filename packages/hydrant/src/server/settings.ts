@@ -69,7 +69,7 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
       description: 'What happens to subscribers whose next events are gone, when they do not say themselves.',
       default: 'disconnect',
     },
-    ['disconnect', 'skip'],
+    ['disconnect', 'skip', 'latest'],
   ),
   basePath: text(
     { description: 'Serve events below this path instead of the root: /api.', default: '', placeholder: '<path>' },

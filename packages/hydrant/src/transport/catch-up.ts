@@ -15,7 +15,7 @@ import type { Hub } from '../hub/hub.ts'
 import { decideLag, isPositionDue } from '../hub/lag.ts'
 import type { Broadcast } from './broadcast.ts'
 import type { Connection } from './connection.ts'
-import { encodePast } from './format.ts'
+import { encodeElsewhere, encodePast } from './format.ts'
 import { join, Payload } from './payload.ts'
 import type { Subscriber } from './subscriber.ts'
 
@@ -46,7 +46,9 @@ export class CatchUp {
   /** Those that need the engine while it has as many readings as it may. */
   readonly #waiting = new Set<Subscriber>()
   /** The last slice, for whoever comes next with the same cursor: a reconnecting crowd comes with equal ids. */
-  #lastSlice: { readonly broadcast: Broadcast; readonly after: number; readonly payload: Payload } | undefined
+  #lastSlice:
+    | { readonly broadcast: Broadcast; readonly after: number; readonly latest: boolean; readonly payload: Payload }
+    | undefined
   #readings = 0
 
   constructor(hub: Hub, sink: CatchUpSink) {
@@ -87,13 +89,14 @@ export class CatchUp {
     for (const subscriber of this.#behind) {
       if (budget === 0) return
       this.#behind.delete(subscriber)
-      const isCold = subscriber.cursor < this.#hub.window.floor
+      const isCold = subscriber.cursor < this.#hub.window.floor || subscriber.stateTo !== undefined
       if (isCold && this.#readings === READINGS_MAX) {
         this.#waiting.add(subscriber)
         continue
       }
       budget -= 1
-      if (isCold) void this.#readHistory(subscriber)
+      if (subscriber.stateTo !== undefined) void this.#readState(subscriber, subscriber.stateTo)
+      else if (isCold) void this.#readHistory(subscriber)
       else this.#readWindow(subscriber)
     }
     if (this.#behind.size === 0) this.#lastSlice = undefined
@@ -105,7 +108,7 @@ export class CatchUp {
    */
   tell(subscriber: Subscriber, gap: Gap, to: number): boolean {
     this.#hub.counters.gaps += 1
-    const bytes = subscriber.broadcast.format.gap(gap)
+    const bytes = subscriber.broadcast.format.gap(gap, this.#hub.idAt(to))
     if (bytes === undefined) this.#sink.disconnect(subscriber.connection, 'gap')
     else this.#sink.write(subscriber, new Payload(bytes, to, 0))
     return bytes !== undefined
@@ -113,7 +116,7 @@ export class CatchUp {
 
   #readWindow(subscriber: Subscriber): void {
     const { window } = this.#hub
-    const payload = this.#slice(subscriber.broadcast, subscriber.cursor)
+    const payload = this.#slice(subscriber)
     if (payload.events > 0) this.#sink.write(subscriber, payload)
     else if (payload.to === window.head) this.#namePosition(subscriber, payload.to)
     else subscriber.cursor = payload.to
@@ -122,20 +125,22 @@ export class CatchUp {
 
   #next(subscriber: Subscriber): void {
     if (subscriber.state !== 'behind') return
-    if (subscriber.cursor === this.#hub.window.head) this.#sink.arrive(subscriber)
+    if (subscriber.stateTo === undefined && subscriber.cursor === this.#hub.window.head) this.#sink.arrive(subscriber)
     else this.#behind.add(subscriber)
   }
 
-  #slice(broadcast: Broadcast, after: number): Payload {
+  #slice({ broadcast, cursor: after, lag }: Subscriber): Payload {
     const { window, limits } = this.#hub
+    const latest = lag === 'latest'
     const last = this.#lastSlice
-    if (last?.broadcast === broadcast && last.after === after) {
+    if (last?.broadcast === broadcast && last.after === after && last.latest === latest) {
       const isFull = last.payload.bytes.length * 2 > limits.flushBytesMax
       if (isFull || last.payload.to === window.head) return last.payload
     }
     const parts: Uint8Array[] = []
     let bytes = 0
     const take = (event: LogEvent): boolean => {
+      if (latest && event.isSuperseded) return true
       const part = encodePast(event, broadcast.format, window)
       if (bytes > 0 && bytes + part.length > limits.flushBytesMax) return false
       parts.push(part)
@@ -144,7 +149,7 @@ export class CatchUp {
     }
     const to = window.read(after, broadcast.selection, take, limits.scanEventsMax)
     const payload = new Payload(join(parts, bytes), to, parts.length)
-    if (parts.length > 0) this.#lastSlice = { broadcast, after, payload }
+    if (parts.length > 0) this.#lastSlice = { broadcast, after, latest, payload }
     return payload
   }
 
@@ -157,22 +162,55 @@ export class CatchUp {
   }
 
   async #readHistory(subscriber: Subscriber): Promise<void> {
-    const { engine, limits } = this.#hub
-    const { cursor: after, broadcast } = subscriber
-    subscriber.state = 'reading'
-    this.#readings += 1
-    const request = {
-      after,
-      selection: broadcast.selection,
-      eventsMax: READ_EVENTS_MAX,
-      bytesMax: limits.flushBytesMax,
-    }
-    try {
-      const history = await engine.read(request)
+    const { cursor: after, broadcast, lag } = subscriber
+    const request = { ...this.#bounds(), after, selection: broadcast.selection, latest: lag === 'latest' }
+    await this.#reading(subscriber, async () => {
+      const history = await this.#hub.engine.read(request)
       // It may have stalled and drained meanwhile; then another reading is under way from the same cursor.
       if (subscriber.state !== 'reading' || subscriber.cursor !== after) return
       subscriber.state = 'behind'
       if (this.#passGap(subscriber, history)) this.#writeHistory(subscriber, history)
+    })
+  }
+
+  /**
+   * One slice of the state; after the last one, the sign that what follows is live. What was trimmed while the first
+   * slices were sent is a gap, unless something newer stands for it.
+   */
+  async #readState(subscriber: Subscriber, to: number): Promise<void> {
+    const { cursor: after, broadcast } = subscriber
+    const request = { ...this.#bounds(), after, to, selection: broadcast.selection }
+    await this.#reading(subscriber, async () => {
+      const state = after >= to ? undefined : await this.#hub.engine.state(request)
+      const isCut = after > 0 && after < this.#hub.window.floor
+      const missed = isCut ? await this.#hub.engine.read({ ...request, latest: true }) : undefined
+      if (subscriber.state !== 'reading' || subscriber.cursor !== after) return
+      subscriber.state = 'behind'
+      if (missed?.gap !== undefined) return void (this.#passGap(subscriber, missed) && this.#next(subscriber))
+      if (state === undefined) this.#endState(subscriber, to)
+      else this.#writeHistory(subscriber, { ...state, gap: undefined })
+    })
+  }
+
+  #endState(subscriber: Subscriber, to: number): void {
+    const live = subscriber.broadcast.format.live(this.#hub.idAt(to))
+    subscriber.stateTo = undefined
+    subscriber.isFresh = false
+    subscriber.cursor = to
+    if (live !== undefined) this.#sink.write(subscriber, new Payload(live, to, 0))
+    this.#next(subscriber)
+  }
+
+  #bounds(): { readonly eventsMax: number; readonly bytesMax: number } {
+    return { eventsMax: READ_EVENTS_MAX, bytesMax: this.#hub.limits.flushBytesMax }
+  }
+
+  /** Reads from the engine, bounded in number; whoever waits for a place is next. */
+  async #reading(subscriber: Subscriber, read: () => Promise<void>): Promise<void> {
+    subscriber.state = 'reading'
+    this.#readings += 1
+    try {
+      await read()
     } catch (error) {
       this.#hub.report(error)
       this.#sink.disconnect(subscriber.connection, 'internal-error')
@@ -197,12 +235,14 @@ export class CatchUp {
       const told: Gap = { from, to: this.#hub.idAt(gap.to), reason: 'trimmed', certain: gap.certain, ...counted }
       return this.tell(subscriber, told, gap.to)
     }
-    if (decideLag({ policy: subscriber.lag, lost: true }) === 'disconnect') {
+    const decision = decideLag({ policy: subscriber.lag, lost: true })
+    if (decision === 'disconnect') {
       this.#sink.disconnect(subscriber.connection, 'lagged')
       return false
     }
-    const { head } = this.#hub.window
-    this.tell(subscriber, { from, to: this.#hub.idAt(head), reason: 'lagged', certain: gap.certain }, head)
+    const to = decision === 'latest' ? gap.to : this.#hub.window.head
+    const isTold = this.tell(subscriber, { from, to: this.#hub.idAt(to), reason: 'lagged', certain: gap.certain }, to)
+    if (decision === 'latest') return isTold
     this.#next(subscriber)
     return false
   }
@@ -210,7 +250,7 @@ export class CatchUp {
   #writeHistory(subscriber: Subscriber, history: History): void {
     subscriber.isFresh = false
     if (subscriber.state === 'behind' && history.to > subscriber.cursor) {
-      const payload = this.#historyPayload(subscriber.broadcast, history)
+      const payload = this.#historyPayload(subscriber, history)
       if (payload.events === 0) subscriber.cursor = payload.to
       else this.#sink.write(subscriber, payload)
     }
@@ -218,11 +258,15 @@ export class CatchUp {
   }
 
   /** Encoded, events are larger than the engine counted them: what exceeds a flush is read again next time. */
-  #historyPayload(broadcast: Broadcast, history: History): Payload {
+  #historyPayload({ broadcast, lag }: Subscriber, history: History): Payload {
+    const { window, engine } = this.#hub
+    const { format } = broadcast
+    const isWindow = engine.window !== undefined
     const parts: Uint8Array[] = []
     let bytes = 0
     for (const event of history.events) {
-      const part = encodePast(event, broadcast.format, this.#hub.window)
+      if (lag === 'latest' && event.isSuperseded) continue
+      const part = isWindow ? encodePast(event, format, window) : encodeElsewhere(event, format)
       if (bytes > 0 && bytes + part.length > this.#hub.limits.flushBytesMax) {
         return new Payload(join(parts, bytes), event.offset - 1, parts.length)
       }

@@ -15,8 +15,13 @@ export interface Format {
   readonly slot: number
   /** One event. */
   event(event: LogEvent): Uint8Array
-  /** Missing events; undefined where the format cannot tell of them, and the connection has to end instead. */
-  gap(gap: Gap): Uint8Array | undefined
+  /**
+   * Missing events, with the id to resume from, by default the gap's end; undefined where the format cannot tell of
+   * them, and the connection has to end instead.
+   */
+  gap(gap: Gap, id?: string): Uint8Array | undefined
+  /** The state was sent, what follows is live; undefined where the format has no ids. */
+  live(id: string): Uint8Array | undefined
   /** A fresher id on a quiet stream; undefined where the format has no ids. */
   position(id: string): Uint8Array | undefined
   /** The last bytes: come back after so many milliseconds, with this id; undefined where a close code says so. */
@@ -47,6 +52,11 @@ export function encodePast(event: LogEvent, format: Format, window: Window): Uin
   const bytes = format.event(event)
   if (window.hasRoom(bytes.length)) keep(event, format, bytes, window)
   return bytes
+}
+
+/** The bytes of an event that no window holds: kept as long as the reading that brought it, and charged to nobody. */
+export function encodeElsewhere(event: LogEvent, format: Format): Uint8Array {
+  return (event.encodings[format.slot] ??= format.event(event))
 }
 
 function keep(event: LogEvent, format: Format, bytes: Uint8Array, window: Window): void {

@@ -74,10 +74,11 @@ export class Pump {
     const subscriber = new Subscriber(connection, broadcast, start.after, request.lag, request.label)
     broadcast.members += 1
     connection.subscribers.push(subscriber)
+    subscriber.stateTo = start.stateTo
     if (start.gap !== undefined) this.#catchUp.tell(subscriber, start.gap, start.after)
     if (connection.isClosed) this.#remove(subscriber)
     else if (connection.isStalled) subscriber.state = 'stalled'
-    else if (subscriber.cursor === this.#hub.window.head) this.#goLive(subscriber)
+    else if (start.stateTo === undefined && start.after === this.#hub.window.head) this.#goLive(subscriber)
     else this.#fallBehind(subscriber)
     return subscriber
   }

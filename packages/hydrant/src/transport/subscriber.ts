@@ -23,6 +23,8 @@ export class Subscriber {
   /** Everything selected up to this offset was sent. */
   cursor: number
   state: SubscriberState = 'behind'
+  /** The state as of this offset is still to be sent, from the cursor on. */
+  stateTo: number | undefined
   /** Whether it only just came: what it misses then was trimmed before it came, and is no lag. */
   isFresh = true
   /** Its place among the live of its broadcast. */

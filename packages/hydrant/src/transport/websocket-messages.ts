@@ -70,7 +70,7 @@ export function parseClientMessage(message: unknown, bytes: Uint8Array | undefin
 }
 
 function parseSubscribe(value: unknown, nowMs: number): ParsedSubscribe {
-  const known = ['sub', 'topics', 'types', 'lastEventId', 'since', 'last', 'earliest', 'lag']
+  const known = ['sub', 'topics', 'types', 'lastEventId', 'since', 'last', 'earliest', 'state', 'lag']
   const fields = fieldsOf(value, known, 'subscribe')
   const since = textOf(fields['since'], 'since')
   const lastEventId = textOf(fields['lastEventId'], 'lastEventId')
@@ -87,6 +87,7 @@ function parseSubscribe(value: unknown, nowMs: number): ParsedSubscribe {
       sinceMs: since === undefined ? undefined : parseSince(since, nowMs),
       last: fields['last'] === undefined ? undefined : numberOf(fields['last'], 'last'),
       earliest: flagOf(fields['earliest'], 'earliest'),
+      state: stateOf(fields['state']),
     },
     lag: lagOf(fields['lag']),
   }
@@ -150,8 +151,13 @@ function flagOf(value: unknown, name: string): boolean | undefined {
 }
 
 function lagOf(value: unknown): LagPolicy | undefined {
-  if (value === undefined || value === 'disconnect' || value === 'skip') return value
-  throw malformed('lag must be "disconnect" or "skip"')
+  if (value === undefined || value === 'disconnect' || value === 'skip' || value === 'latest') return value
+  throw malformed('lag must be "disconnect", "skip" or "latest"')
+}
+
+function stateOf(value: unknown): 'latest' | undefined {
+  if (value === undefined || value === 'latest') return value
+  throw malformed('state must be "latest"')
 }
 
 function malformed(fault: string): HydrantError {

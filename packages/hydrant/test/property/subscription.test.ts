@@ -79,7 +79,7 @@ test('a subscription yields every event once and in order, or a gap with the exa
           await settle()
         }
         const isAtEnd = (): boolean => world.log.wanted(want, checker.at ?? 0, world.hub.window.head).length === 0
-        for (let rounds = 0; rounds < 2_000 && !isAtEnd(); rounds += 1) {
+        for (let rounds = 0; rounds < 2_000 && faults.length === 0 && !isAtEnd(); rounds += 1) {
           if (waiting === 0) begin()
           await world.clock.advance(1)
           await settle()

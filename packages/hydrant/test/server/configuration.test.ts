@@ -126,7 +126,7 @@ test('everything that is wrong is told at once, with its place and the nearest n
       'the environment has HYDRANT_PROT, which is no setting. Did you mean "HYDRANT_PORT"?',
       'hydrant.json has the key "heartbeat-ms", which is no setting. Did you mean "heartbeatMs"?',
       '--port must be a whole number from 0 to 65535, not "65536".',
-      'HYDRANT_LAG must be disconnect or skip, not "wait".',
+      'HYDRANT_LAG must be disconnect or skip or latest, not "wait".',
       'hydrant.json: console must be true or false, not "yes".',
       'hydrant.json: retryMs must be a whole number of at least 0, not "2".',
     ],

@@ -262,6 +262,31 @@ test('a stalled connection with several subscriptions gets each of them back', a
   assert.equal(late.forbidden, 0)
 })
 
+test('who leaves the live takes nobody along, in whatever order they leave and come back', async () => {
+  for (const order of permutations([0, 1, 2, 3])) {
+    const room = new PumpRoom()
+    const listeners = await room.followMany(4)
+    let published = 0
+    for (const isFull of [true, false]) {
+      for (const at of order) {
+        const listener = listeners[at]
+        assert.ok(listener !== undefined)
+        if (isFull) await stalled(room, listener, (published += 1))
+        else listener.drain()
+        await room.rest()
+        await room.publish('a', [(published += 1)])
+        await room.rest()
+        for (const one of listeners) if (!one.isStalled) assert.deepEqual(one.texts, texts(1, published), order.join())
+      }
+    }
+  }
+})
+
+function permutations(items: readonly number[]): readonly (readonly number[])[] {
+  if (items.length === 0) return [[]]
+  return items.flatMap((item) => permutations(items.filter((one) => one !== item)).map((rest) => [item, ...rest]))
+}
+
 test('one subscription that has ended on a connection stays so when the connection stalls and drains', async () => {
   const room = new PumpRoom()
   const both = await room.follow({ topics: ['a'] })

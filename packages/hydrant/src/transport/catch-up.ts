@@ -186,8 +186,9 @@ export class CatchUp {
       const missed = isCut ? await this.#hub.engine.read({ ...request, latest: true }) : undefined
       if (subscriber.state !== 'reading' || subscriber.cursor !== after) return
       subscriber.state = 'behind'
-      if (missed?.gap !== undefined) return void (this.#passGap(subscriber, missed) && this.#next(subscriber))
-      if (state === undefined) this.#endState(subscriber, to)
+      if (missed?.gap !== undefined) {
+        if (this.#passGap(subscriber, missed)) this.#next(subscriber)
+      } else if (state === undefined) this.#endState(subscriber, to)
       else this.#writeHistory(subscriber, { ...state, gap: undefined })
     })
   }

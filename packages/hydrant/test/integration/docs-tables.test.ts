@@ -104,7 +104,14 @@ test('the table of options has every option of createHub', () => {
 test('the table of our own events has every one', () => {
   assert.deepEqual(
     reference.table('event').map(([type]) => codeOf(type)),
-    [CONTROL_TYPES.open, CONTROL_TYPES.gap, CONTROL_TYPES.position, CONTROL_TYPES.bye, CONTROL_TYPES.live, CONTROL_TYPES.end],
+    [
+      CONTROL_TYPES.open,
+      CONTROL_TYPES.gap,
+      CONTROL_TYPES.position,
+      CONTROL_TYPES.bye,
+      CONTROL_TYPES.live,
+      CONTROL_TYPES.end,
+    ],
   )
   assert.equal(reference.table('event').length, Object.keys(CONTROL_TYPES).length)
 })

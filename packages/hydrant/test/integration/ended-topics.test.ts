@@ -1,15 +1,15 @@
 // Topics that end, and writers that must not interleave: on every transport, from the first word to the last.
 
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import { EventSource } from 'eventsource'
 import { SUBPROTOCOL } from 'hydrant-client/wire'
-import { WebSocket } from 'ws'
 import { createHub } from '../../src/index.ts'
 import { ask, post } from '../support/ask.ts'
+import { itemsOf, recordOf } from '../support/record.ts'
 import { startServer } from '../support/test-server.ts'
 import { until } from '../support/until.ts'
+import { WsClient } from '../support/ws-client.ts'
 
 test('who follows a topic gets its end, and the stream is over', async () => {
   await using server = await startServer()
@@ -26,7 +26,7 @@ test('the last event and the end are one step', async () => {
   await using server = await startServer()
   await post(server.url, '/events/build?end=true', 'done')
   const { json } = await ask(server.url, 'GET', '/events/build', { headers: { accept: 'application/json' } })
-  const types = Array.from(Object(json['events']), (event) => Object(event).type)
+  const types = itemsOf(json['events']).map((event) => recordOf(event)['type'])
   assert.deepEqual(types, ['message', 'hydrant:end'])
 })
 
@@ -85,21 +85,17 @@ test('only an id at or after the end is answered with 204', async () => {
 
 test('a plain WebSocket closes with 1000; one of the subprotocol is told, goes on, and has its number back', async () => {
   await using server = await startServer()
-  const plain = new WebSocket(`${server.url.replace('http', 'ws')}/events/build`)
-  const closed = once(plain, 'close')
-  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/events/build`, SUBPROTOCOL)
-  const messages: unknown[] = []
-  socket.on('message', (data) => messages.push(JSON.parse(String(data))))
-  await until(() => messages.length === 1 && plain.readyState === plain.OPEN, 'both to be subscribed')
+  const url = `${server.url.replace('http', 'ws')}/events/build`
+  using plain = await WsClient.open(url)
+  using client = await WsClient.open(url, SUBPROTOCOL)
+  await client.until(({ json }) => json.some(({ subscribed }) => subscribed !== undefined))
   await until(() => server.hub.counters.connections.websocket === 2, 'both connections')
-  socket.send(JSON.stringify({ end: { topic: 'build' }, ack: 7 }))
-  const [code] = await closed
-  assert.equal(code, 1000)
-  await until(() => messages.some((message) => 'ended' in Object(message)), 'the end of the subscription')
-  assert.ok(messages.some((message) => Object(message).published?.ack === 7))
-  socket.send(JSON.stringify({ subscribe: { sub: 0, topics: ['other'] } }))
-  await until(() => messages.filter((message) => 'subscribed' in Object(message)).length === 2, 'the number to be free')
-  socket.terminate()
+  client.say({ end: { topic: 'build' }, ack: 7 })
+  assert.equal(await plain.closed(), 1000)
+  await client.until(({ json }) => json.some(({ ended }) => recordOf(ended)['sub'] === 0))
+  assert.ok(client.json.some(({ published }) => recordOf(published)['ack'] === 7))
+  client.say({ subscribe: { sub: 0, topics: ['other'] } })
+  await client.until(({ json }) => json.filter(({ subscribed }) => subscribed !== undefined).length === 2)
 })
 
 test('in the same process the loop is over after the end', async () => {

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SUBPROTOCOL } from 'hydrant-client/wire'
-import { WebSocket } from 'ws'
 import { StreamClient } from '../support/stream-client.ts'
 import { startServer, type TestServer } from '../support/test-server.ts'
 import { until } from '../support/until.ts'
+import { WsClient } from '../support/ws-client.ts'
 
 /** Publishes keyed events: `A=1` is the data `1` of the key `A`. */
 async function put(server: TestServer, ...pairs: readonly string[]): Promise<void> {
@@ -94,16 +94,13 @@ test('an id beats the state; where resuming would be a gap, the gap is told and 
 test('on a WebSocket it is the same: the state, the sign, and what follows', async () => {
   await using server = await startServer()
   await put(server, 'A=1', 'A=2')
-  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/events`, SUBPROTOCOL)
-  const messages: unknown[] = []
-  socket.on('message', (data) => messages.push(JSON.parse(String(data))))
-  socket.on('open', () => socket.send(JSON.stringify({ subscribe: { sub: 1, topics: ['prices'], state: 'latest' } })))
-  await until(() => messages.some((message) => 'live' in Object(message)), 'the state')
+  using client = await WsClient.open(`${server.url.replace('http', 'ws')}/events`, SUBPROTOCOL)
+  client.say({ subscribe: { sub: 1, topics: ['prices'], state: 'latest' } })
+  await client.until(({ json }) => json.some(({ live }) => live !== undefined))
   await put(server, 'A=3')
-  await until(() => messages.length === 5, 'what follows')
-  const summary = messages.map((message) => Object(message).data ?? Object.keys(Object(message))[0])
+  await client.until(({ json }) => json.length === 5)
+  const summary = client.json.map((message) => message['data'] ?? Object.keys(message)[0])
   assert.deepEqual(summary, ['subscribed', 'sub', '2', 'live', '3'])
-  socket.terminate()
 })
 
 test('a client that follows the latest gets, once it reads again, only the newest of each key, and no gap', async () => {

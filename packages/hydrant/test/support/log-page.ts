@@ -81,7 +81,6 @@ export class LogPage implements LogReader, AsyncDisposable {
     return this.#opened
   }
 
-  get port(): number { return this.#relay.port }
   get lines(): readonly string[] {
     return this.#seen.lines
   }

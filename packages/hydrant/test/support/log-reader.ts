@@ -54,6 +54,7 @@ export class LogProcess implements LogReader {
   readonly #program: Program
   readonly #seen = new SeenLog()
   #child: ChildProcessWithoutNullStreams | undefined
+  #closed: Promise<unknown> = Promise.resolve()
   #complaint = ''
 
   constructor(program: Program) {
@@ -79,16 +80,13 @@ export class LogProcess implements LogReader {
     child.stdout.setEncoding('utf8').on('data', this.#program.reading(this.#seen))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#complaint += text))
     this.#child = child
+    this.#closed = new Promise((resolve) => child.once('close', resolve))
     return new Promise((resolve, reject) => void child.once('spawn', resolve).once('error', reject))
   }
 
   async kill(): Promise<void> {
-    const child = this.#child
-    if (child === undefined) return
-    this.#child = undefined
-    const closed = new Promise((resolve) => child.once('close', resolve))
-    child.kill('SIGKILL')
-    await closed
+    this.#child?.kill('SIGKILL')
+    await this.#closed
   }
 }
 

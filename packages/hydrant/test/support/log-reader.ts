@@ -96,8 +96,8 @@ export function curlReader(url: string, topic: string, query = ''): LogProcess {
     name: `curl${query}`,
     command: (lastEventId) =>
       lastEventId === ''
-        ? ['curl', '-sN', `${url}/events/${topic}${query}`]
-        : ['curl', '-sN', '-H', `Last-Event-ID: ${lastEventId}`, `${url}/events/${topic}`],
+        ? ['curl', '-sSN', `${url}/events/${topic}${query}`]
+        : ['curl', '-sSN', '-H', `Last-Event-ID: ${lastEventId}`, `${url}/events/${topic}`],
     reading: (seen) => {
       const parser = new SseParser({ message: ({ type, data, lastEventId }) => seen.add(lastEventId, type, data) })
       return (text) => parser.feed(text)

@@ -277,6 +277,10 @@ test('who leaves the live takes nobody along, in whatever order they leave and c
         await room.publish('a', [(published += 1)])
         await room.rest()
         for (const one of listeners) if (!one.isStalled) assert.deepEqual(one.texts, texts(1, published), order.join())
+        const live = listeners[0]?.latest?.broadcast.live ?? []
+        const reading = listeners.flatMap((one) => (one.isStalled ? [] : [one.latest]))
+        assert.deepEqual(new Set(live), new Set(reading))
+        assert.equal(live.length, reading.length)
       }
     }
   }

@@ -248,7 +248,11 @@ export class Hub<Of extends Schemas = Schemas> {
 
   #receive(range: LogRange): void {
     if (this.engine.window === undefined) for (const event of range.events) this.window.append(event)
-    for (const event of range.events) this.#router.offer(event)
+    for (const event of range.events) {
+      this.counters.published += 1
+      this.counters.publishedBytes += event.data.length
+      this.#router.offer(event)
+    }
   }
 
   async #append(batch: readonly CheckedEvent[], options: PublishOptions): Promise<readonly string[]> {
@@ -266,8 +270,6 @@ export class Hub<Of extends Schemas = Schemas> {
     const all = ends ? [...batch, ...endsOf(batch)] : batch
     const idempotency = key === undefined ? undefined : { key, fingerprint: fingerprintOf(all) }
     const ids = await this.engine.append(all, idempotency, ifLast)
-    this.counters.published += batch.length
-    for (const event of batch) this.counters.publishedBytes += event.data.length
     return ids.slice(0, batch.length)
   }
 

@@ -28,6 +28,16 @@ export class LineRefusal extends Error {
   override readonly name = 'LineRefusal'
 }
 
+/** One request, made until it is done. */
+interface LineRequest {
+  readonly url: URL
+  readonly body: string
+  /** What it carries, for words to the user. */
+  readonly name: string
+  /** Knows the answer to a request that was done. */
+  readonly isStored: (answer: unknown) => boolean
+}
+
 /** What became of one request. */
 type Outcome =
   | { readonly kind: 'stored' }
@@ -45,7 +55,7 @@ export class LinePublisher {
   published = 0
   readonly #options: LinePublisherOptions
   readonly #name = crypto.randomUUID()
-  #batches = 0
+  #requests = 0
 
   constructor(options: LinePublisherOptions) {
     this.#options = options
@@ -53,17 +63,31 @@ export class LinePublisher {
 
   /** Resolves when all of a batch is stored. Rejects with a LineRefusal, or the signal's reason. */
   async publish(batch: LineBatch, signal: AbortSignal): Promise<void> {
-    const { event, giveUpAfterMs, onTrouble } = this.#options
+    const { event, url } = this.#options
+    const { length } = batch.lines
     const body = JSON.stringify(batch.lines.map((data) => ({ ...event, data })))
-    this.#batches += 1
-    const key = `${this.#name}-${this.#batches}`
+    await this.#send({ url, body, name: nameOf(batch), isStored: (answer) => hasIds(answer, length) }, signal)
+    this.published += length
+  }
+
+  /** Ends the topic: nothing will follow. Resolves and rejects like `publish`. */
+  async end(signal: AbortSignal): Promise<void> {
+    const { event, url } = this.#options
+    const end = new URL(`${url.href.replace(/\/$/, '')}/${event.topic}?end`)
+    await this.#send({ url: end, body: '', name: 'the end was', isStored: hasId }, signal)
+  }
+
+  async #send(request: LineRequest, signal: AbortSignal): Promise<void> {
+    const { giveUpAfterMs, onTrouble } = this.#options
+    this.#requests += 1
+    const key = `${this.#name}-${this.#requests}`
     let failures = 0
     let troubleMs: number | undefined
     for (;;) {
-      const outcome = await this.#attempt(body, key, batch.lines.length, signal)
+      const outcome = await this.#attempt(request, key, signal)
       signal.throwIfAborted()
-      if (outcome.kind === 'stored') break
-      if (outcome.kind === 'refused') throw new LineRefusal(`${nameOf(batch)} refused: ${outcome.reason}`)
+      if (outcome.kind === 'stored') return
+      if (outcome.kind === 'refused') throw new LineRefusal(`${request.name} refused: ${outcome.reason}`)
       if (troubleMs === undefined) onTrouble(outcome.reason)
       troubleMs ??= performance.now()
       const leftMs = troubleMs + giveUpAfterMs - performance.now()
@@ -72,36 +96,43 @@ export class LinePublisher {
       failures += 1
       await sleep(Math.min(leftMs, Math.max(outcome.waitMs, backoffMs(failures))), signal)
     }
-    this.published += batch.lines.length
   }
 
-  async #attempt(body: string, key: string, lines: number, signal: AbortSignal): Promise<Outcome> {
+  async #attempt({ url, body, isStored }: LineRequest, key: string, signal: AbortSignal): Promise<Outcome> {
     try {
-      const response = await fetch(this.#options.url, {
+      const response = await fetch(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json', 'idempotency-key': key },
         body,
         signal: AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)]),
       })
-      return judge(response.status, retryAfterMs(response), await response.text(), lines)
+      return judge(response.status, retryAfterMs(response), await response.text(), isStored)
     } catch (error) {
       return { kind: 'away', reason: reasonOf(error), waitMs: 0 }
     }
   }
 }
 
-/** What an answer means for a batch of so many lines. */
-export function judge(status: number, waitMs: number, text: string, lines: number): Outcome {
+/** What an answer means; `isStored` knows the answer to a request that was done. */
+export function judge(status: number, waitMs: number, text: string, isStored: (answer: unknown) => boolean): Outcome {
   const answer = parse(text)
   if (status === 200) {
-    const ids = isRecord(answer) ? answer['ids'] : undefined
-    if (Array.isArray(ids) && ids.length === lines) return { kind: 'stored' }
+    if (isStored(answer)) return { kind: 'stored' }
     return { kind: 'refused', reason: 'the answer is not one of hydrant; is this its URL?' }
   }
   const detail = isRecord(answer) && typeof answer['detail'] === 'string' ? answer['detail'] : 'no reason given'
   const reason = `${detail} (status ${status})`
   const isAway = status === 408 || status === 429 || (status >= 502 && status <= 504)
   return isAway ? { kind: 'away', reason, waitMs } : { kind: 'refused', reason }
+}
+
+function hasIds(answer: unknown, count: number): boolean {
+  const ids = isRecord(answer) ? answer['ids'] : undefined
+  return Array.isArray(ids) && ids.length === count
+}
+
+function hasId(answer: unknown): boolean {
+  return isRecord(answer) && typeof answer['id'] === 'string'
 }
 
 function nameOf({ firstLine, lines }: LineBatch): string {

@@ -30,12 +30,14 @@ export const publish: Command = {
     'npm test 2>&1 | hydrant publish builds/1',
     '',
     'Lines keep their order. When the server is away they are sent again until it has stored them, each once.',
+    'With --end, those who follow are done then: hydrant tail ends, an EventSource stays away.',
     'Exits with 0 when every line was acknowledged.',
   ].join('\n'),
   flags: [
     URL_FLAG,
     { name: 'type', placeholder: '<type>', description: "The events' type, SSE's event name.", default: 'message' },
     { name: 'key', placeholder: '<key>', description: 'What the events are about.' },
+    { name: 'end', description: 'End the topic after the last line: nothing can follow.' },
     {
       name: 'give-up-after',
       placeholder: '<duration>',
@@ -60,14 +62,14 @@ export const publish: Command = {
       giveUpAfterMs: parseDuration('give-up-after', giveUpAfter),
       onTrouble: (reason) => complain(`the server takes nothing, trying on for ${giveUpAfter}: ${reason}`),
     })
-    const exitCode = await publishLines(publisher)
+    const exitCode = await publishLines(publisher, flags.has('end'))
     const { published } = publisher
     complain(`published ${published} ${published === 1 ? 'line' : 'lines'} to ${topic}`)
     return exitCode
   },
 }
 
-async function publishLines(publisher: LinePublisher): Promise<number> {
+async function publishLines(publisher: LinePublisher, ends: boolean): Promise<number> {
   const queue = new LineQueue()
   const abort = new AbortController()
   let exitCode = 0
@@ -90,12 +92,13 @@ async function publishLines(publisher: LinePublisher): Promise<number> {
     for (let batch = await queue.take(); batch !== undefined; batch = await queue.take()) {
       await publisher.publish(batch, abort.signal)
     }
+    if (!isInterrupted) await reading
+    if (ends && exitCode === 0) await publisher.end(abort.signal)
   } catch (error) {
     if (!(error instanceof LineRefusal)) throw error
     complain(error.message)
     return exitCode === 0 ? 1 : exitCode
   }
-  if (!isInterrupted) await reading
   return exitCode
 }
 

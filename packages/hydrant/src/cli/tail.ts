@@ -1,6 +1,7 @@
 // `hydrant tail`: events to stdout as they come, over any number of breaks.
 
 import { connect, StreamError, type Gap, type Stream, type StreamEvent, type StreamState } from 'hydrant-client'
+import { CONTROL_TYPES } from 'hydrant-client/wire'
 import { base64 } from '../transport/envelope.ts'
 import { UsageError, type Command } from './command.ts'
 import type { Flag, Flags } from './flags.ts'
@@ -87,6 +88,7 @@ function tellTrouble(): (state: StreamState) => void {
 async function print(stream: Stream, line: (event: StreamEvent) => string): Promise<void> {
   for await (const delivery of stream) {
     if (delivery.gap !== undefined) complain(gapLine(delivery.gap))
+    else if (delivery.type === CONTROL_TYPES.end) complain(`${delivery.topic} has ended`)
     else if (!process.stdout.write(`${line(delivery)}\n`)) await drained()
   }
 }

@@ -34,6 +34,19 @@ test('without any line nothing is published, and all is well', async () => {
   assert.deepEqual([result, stderr], [0, 'hydrant: published 0 lines to news\n'])
 })
 
+test('with --end the topic is over after the last line, and a tail that follows it is done', async () => {
+  await using server = await startServer()
+  await using tail = new Command(['tail', 'news', '--url', server.url, '--earliest'])
+  await until(() => server.hub.counters.connections.sse === 1, 'the tail')
+  const { result } = await runCommand(['publish', 'news', '--url', server.url, '--end'], { input: 'a\nb\n' })
+  assert.equal(result, 0)
+  assert.equal(await tail.exit(), 0)
+  assert.deepEqual([tail.stdout, tail.stderr], ['a\nb\n', 'hydrant: news has ended\n'])
+  const refused = await runCommand(['publish', 'news', '--url', server.url], { input: 'late\n' })
+  assert.equal(refused.result, 1)
+  assert.match(refused.stderr, /has ended/)
+})
+
 test('type and key are those of every event', async () => {
   await using server = await startServer()
   using stream = await StreamClient.open(server.url, '/events/news', { accept: 'application/x-ndjson' })

@@ -30,6 +30,7 @@ const TEST_SERVERS = {
   go: 'golang-go',
   ip: 'iproute2',
   nft: 'nftables',
+  strace: 'strace',
 }
 
 ensurePackages()

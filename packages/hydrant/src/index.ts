@@ -1,6 +1,8 @@
 // The library: what a program imports from 'hydrant'.
 
 export { createHub, MountedHub, type HubOptions } from './create-hub.ts'
+export { FileEngine, type FileEngineOptions } from './engine/file.ts'
+export type { Retention, RetentionRule } from './engine/file-retention.ts'
 export { MemoryEngine, type MemoryEngineOptions } from './engine/memory.ts'
 export type { Clock } from './hub/clock.ts'
 export type { Counters, EndReason, Transport } from './hub/counters.ts'

@@ -1,5 +1,6 @@
 // `hydrant serve`, which is also plain `hydrant`: opens the server, says how to use it, and runs until it is stopped.
 
+import { engineWords } from '../server/engine.ts'
 import { oneLine, runUntilStopped } from '../server/lifetime.ts'
 import { Server } from '../server/server.ts'
 import { StartError } from '../server/start-error.ts'
@@ -22,20 +23,20 @@ export const serve: Command = {
   run: async (_words, flags) => {
     const { configuration } = configurationOf(flags)
     const server = await open(() => Server.open(configuration, { onError }))
-    process.stdout.write(greeting(server.origin, server.url))
+    process.stdout.write(greeting(server.origin, server.url, configuration.engine))
     return runUntilStopped(server, complain)
   },
 }
 
 /** What is said on start. The curl lines work as they are. */
-export function greeting(origin: string, url: string): string {
+export function greeting(origin: string, url: string, engine: string): string {
   return [
     `hydrant listens on ${origin}`,
     '',
     `  curl -N ${url}/events/news`,
     `  curl -d hello ${url}/events/news`,
     '',
-    'The engine is memory: events end with the process.',
+    engineWords(engine),
     '',
   ].join('\n')
 }

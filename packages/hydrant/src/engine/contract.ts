@@ -27,6 +27,7 @@ import {
   TRIMMED_SELECTIONS,
 } from './contract-events.ts'
 import { AMPLE, OpenLog, TestClock } from './contract-log.ts'
+import { testTopics } from './contract-topics.ts'
 import type { Engine, EngineCapabilities, History } from './engine.ts'
 
 /** What an engine is made with for a test. */
@@ -58,6 +59,7 @@ export function engineContract(name: string, subject: EngineUnderTest): void {
     testSeeking(subject)
     testTrimming(subject)
     testIdempotency(subject)
+    testTopics(() => openLog(subject))
     testClosing(subject)
   })
 }

@@ -75,7 +75,7 @@ export type Seek = { readonly last: number } | { readonly sinceMs: number } | { 
 
 /** Ends of the log. */
 export interface LogBounds {
-  /** Everything after this offset is kept. */
+  /** Nothing at or below this offset is kept; with retention by topic, more may be gone above it. */
   readonly floor: number
   /** The newest offset, 0 when the log is empty. */
   readonly head: number

@@ -8,11 +8,11 @@ import type { Duplex } from 'node:stream'
 import { createConsole } from '../console/console.ts'
 import { createHub, type MountedHub } from '../create-hub.ts'
 import type { Engine } from '../engine/engine.ts'
-import { MemoryEngine } from '../engine/memory.ts'
 import { count } from '../hub/counters.ts'
 import { HydrantError } from '../hub/errors.ts'
 import { problemReply } from '../http/exchange.ts'
 import type { Configuration } from './configuration.ts'
+import { engineOf } from './engine.ts'
 import { PATIENCE, type Patience } from './patience.ts'
 import { refusalOf, refusalText } from './refusal.ts'
 import { Sockets } from './sockets.ts'
@@ -77,7 +77,7 @@ export class Server {
   private constructor(configuration: Configuration, options: ServerOptions) {
     const timing = { ...TIMING, ...options.timing }
     const { limits, cors, lag, basePath, heartbeatText } = configuration
-    const { onError, engine = new MemoryEngine({ limits }) } = options
+    const { onError, engine = engineOf(configuration.engine, limits, onError) } = options
     const hub = createHub({ limits, cors, lag, basePath, heartbeatText, onError, engine })
     const console = configuration.console ? createConsole(hub, basePath) : undefined
     const sockets = new Sockets(timing)

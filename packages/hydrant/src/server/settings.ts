@@ -9,16 +9,15 @@ import type { LagPolicy } from 'hydrant-client/wire'
 import { LIMITS, type Limit } from '../hub/limits.ts'
 import { quote } from '../hub/topic.ts'
 import { Origins } from '../http/origin.ts'
+import { checkEngine } from './engine.ts'
 import { choice, list, SettingFault, text, toggle, wholeNumber, type Setting } from './setting.ts'
-
-/** Where a log can live. */
-export type EngineName = 'memory'
 
 /** The values, by key. */
 export interface SettingValues {
   readonly host: string
   readonly port: number
-  readonly engine: EngineName
+  /** `memory`, or `file:<folder>`. */
+  readonly engine: string
   readonly cors: readonly string[]
   readonly lag: LagPolicy
   readonly basePath: string
@@ -50,9 +49,13 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     max: 65_535,
     placeholder: '<port>',
   }),
-  engine: choice<EngineName>(
-    { description: 'Where the log lives. memory: events end with the process.', default: 'memory' },
-    ['memory'],
+  engine: text(
+    {
+      description: 'Where the log lives. memory: events end with the process. file:<folder>: they are kept on disk.',
+      default: 'memory',
+      placeholder: '<memory|file:folder>',
+    },
+    checkEngine,
   ),
   cors: list(
     {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ask } from '../support/ask.ts'
 import { Command, runCommand, ServeCommand } from '../support/command.ts'
+import { itemsOf, recordOf } from '../support/record.ts'
 import { Shell } from '../support/shell.ts'
 import { until } from '../support/until.ts'
 
@@ -22,6 +23,35 @@ test('what it prints on start is the URL, two curl lines, and which engine', asy
       '',
     ].join('\n'),
   )
+})
+
+test('with --engine file what was acknowledged is there after kill -9, and an id of before resumes exactly', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hydrant-log-'))
+  const args = ['--engine', `file:${join(folder, 'log')}`]
+  try {
+    let id: unknown
+    {
+      await using first = await ServeCommand.start(args)
+      id = (await ask(first.url, 'POST', '/events/news', { body: 'one' })).json['id']
+      await ask(first.url, 'POST', '/events/news', { body: 'two' })
+      first.child.kill('SIGKILL')
+      await first.exit()
+    }
+    await using second = await ServeCommand.start(args)
+    await ask(second.url, 'POST', '/events/news', { body: 'three' })
+    const path = `/events/news?lastEventId=${String(id)}`
+    const { json } = await ask(second.url, 'GET', path, { headers: { accept: 'application/json' } })
+    assert.deepEqual(
+      itemsOf(json['events']).map((event) => recordOf(event)['data']),
+      ['two', 'three'],
+    )
+    assert.equal(json['gap'], undefined)
+    const other = await runCommand(['--port', '0', ...args])
+    assert.equal(other.result, 1)
+    assert.match(other.stderr, /^hydrant: the log cannot be opened: .* in use by another process/)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('the two curl lines work when copied', async () => {

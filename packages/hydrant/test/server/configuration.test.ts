@@ -134,7 +134,7 @@ test('everything that is wrong is told at once, with its place and the nearest n
 })
 
 for (const [key, text, why] of [
-  ['engine', 'redis', /^--engine must be memory, not "redis"/],
+  ['engine', 'redis', /^--engine must be memory, or file:<folder> like file:.\/data, not "redis"/],
   ['host', '', /^--host must be an address/],
   ['port', '3e3', /^--port must be a whole number/],
   ['port', '-1', /^--port must be a whole number/],

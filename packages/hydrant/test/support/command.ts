@@ -100,7 +100,7 @@ export class ServeCommand extends Command {
   static async start(args: readonly string[] = [], options: CommandOptions = {}): Promise<ServeCommand> {
     const command = new ServeCommand(args.includes('--port') ? args : ['--port', '0', ...args], options)
     try {
-      await command.until(({ stdout, result }) => stdout.includes('with the process.') || result !== undefined)
+      await command.until(({ stdout, result }) => stdout.includes('The engine is') || result !== undefined)
       if (command.result !== undefined) throw new Error(`hydrant did not start: ${command.stderr}`)
       return command
     } catch (error) {

@@ -71,11 +71,14 @@ test('websocket: a publish whose acknowledgement was cut off is sent again, and 
   for (let bytes = 100; bytes <= 300; bytes += 10) {
     await using server = await startCuttable()
     await using proxy = await CuttingProxy.start(portOf(server.server), [{ bytes, end: 'cut' }])
+    const publish = server.hub.publish.bind(server.hub)
+    Object.assign(server.hub, {
+      publish: (...request: Parameters<typeof publish>) => ((sendings += 1), publish(...request)),
+    })
     using followed = follow(proxy.url, { topics: [], transport: 'websocket' })
     const id = await followed.stream.publish({ topic: 'a', data: 'x' })
     assert.equal(id, server.hub.idAt(1))
     assert.equal(server.hub.window.head, 1)
-    sendings += server.hub.counters.published
   }
   assert.ok(sendings > 21, 'no acknowledgement was cut off')
 })

@@ -193,7 +193,8 @@ export class CatchUp {
     })
   }
 
-  #endState(subscriber: Subscriber, to: number): void {
+  #endState(subscriber: Subscriber, stateTo: number): void {
+    const to = Math.max(stateTo, subscriber.cursor) // a gap may have led beyond the state
     const live = subscriber.broadcast.format.live(this.#hub.idAt(to))
     subscriber.stateTo = undefined
     subscriber.isFresh = false

@@ -259,7 +259,7 @@ export class Pump {
     counters.deliveries += payload.events
     counters.deliveredBytes += payload.bytes.length
     if (!connection.send(payload.bytes)) this.#stall(connection, payload)
-    else if (cursor >= subscriber.broadcast.endsAt) this.#finish(subscriber)
+    else if (cursor >= subscriber.broadcast.endsAt && subscriber.stateTo === undefined) this.#finish(subscriber)
   }
 
   #stall(connection: Connection, payload: Payload): void {

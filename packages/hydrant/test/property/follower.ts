@@ -1,7 +1,9 @@
 // A client that follows one or several selections, loses its connection, and comes back with the last id it received.
 
+import assert from 'node:assert/strict'
 import type { LagPolicy } from 'hydrant-client/wire'
-import type { StartRequest } from '../../src/hub/start.ts'
+import type { Selection } from '../../src/hub/selection.ts'
+import type { Start, StartRequest } from '../../src/hub/start.ts'
 import type { Format } from '../../src/transport/format.ts'
 import type { Subscriber } from '../../src/transport/subscriber.ts'
 import { envelopeMessages, plainMessages, textFrame } from '../../src/transport/websocket-format.ts'
@@ -11,8 +13,8 @@ import type { Wanted } from '../support/published-log.ts'
 import { decodeReceived, type ReceivedFormat } from '../support/received.ts'
 import type { World } from './world.ts'
 
-/** How a follower begins. */
-export type Beginning = 'resume' | 'now' | 'last' | 'earliest' | 'foreign'
+/** How a follower begins; `resume-state` asks for the state in case that its id is too old. */
+export type Beginning = 'resume' | 'resume-state' | 'now' | 'last' | 'earliest' | 'state' | 'foreign'
 
 /** One selection that it follows. */
 interface Sub {
@@ -22,6 +24,8 @@ interface Sub {
   /** Its number on the connection that is open; a new one each time. */
   label: number | undefined
   subscriber: Subscriber | undefined
+  /** Whether it was told that nothing can follow. */
+  isOver: boolean
 }
 
 /** See the head of the file. */
@@ -35,21 +39,26 @@ export class Follower {
   #labels = 0
   /** The subscription that the last label named, for judging gaps as they are sent. */
   #speaker = 0
+  /** Set while an answer is sent, which is no part of a stream. */
+  #isAnswering = false
 
   constructor(world: World, name: string, wanted: readonly Wanted[], lag: LagPolicy) {
     this.#world = world
-    this.subs = wanted.map((one, at) => ({
-      wanted: one,
-      lag,
-      checker: new Checker(world.log, one, `${name}.${at} (${one.topics.join(' ')} ${one.types?.join(' ')})`),
-      label: undefined,
-      subscriber: undefined,
-    }))
+    this.subs = wanted.map((one, at) => {
+      const full = `${name}.${at} (${one.topics.join(' ')} ${one.types?.join(' ')} ${lag})`
+      const checker = new Checker(world.log, one, full, lag === 'latest')
+      return { wanted: one, lag, checker, label: undefined, subscriber: undefined, isOver: false }
+    })
   }
 
   /** Whether it has an open connection. */
   get isConnected(): boolean {
     return this.connection !== undefined && !this.connection.isClosed
+  }
+
+  /** Whether it was told of everything that it follows that nothing can follow. */
+  get isOver(): boolean {
+    return this.subs.every(({ isOver }) => isOver)
   }
 
   /** Opens a connection and follows everything on it; a follower of several selections needs a WebSocket. */
@@ -73,13 +82,13 @@ export class Follower {
   }
 
   /** Leaves one selection, or comes back to it, while the connection stays. */
-  async toggle(at: number): Promise<void> {
+  async toggle(at: number, beginning: Beginning): Promise<void> {
     const sub = this.subs[at % this.subs.length]
     const { connection } = this
     if (this.#format !== 'websocket' || sub === undefined || connection === undefined || connection.isClosed) return
     this.read()
-    if (sub.subscriber === undefined) return this.#follow(connection, sub, 'resume', false)
-    this.#world.connections.pump.unsubscribe(sub.subscriber)
+    if (sub.label === undefined) return this.#follow(connection, sub, beginning, false)
+    if (sub.subscriber !== undefined) this.#world.connections.pump.unsubscribe(sub.subscriber)
     sub.subscriber = undefined
     sub.label = undefined
   }
@@ -91,54 +100,104 @@ export class Follower {
     for (const one of received) {
       const sub = this.#format === 'websocket' ? this.subs.find(({ label }) => label === one.sub) : this.subs[0]
       sub?.checker.take(one)
+      if (one.kind === 'ended' && sub !== undefined) this.#leave(sub, true)
     }
-    if (!this.isConnected) for (const sub of this.subs) sub.label = sub.subscriber = undefined
+    if (this.isConnected) return
+    const isDone = this.connection?.ended === 'done'
+    for (const sub of this.subs) {
+      if (isDone && sub.label !== undefined) sub.checker.takeEnd()
+      this.#leave(sub, sub.isOver || (isDone && sub.label !== undefined))
+    }
   }
 
-  /** At the end of a run: judges that nothing is left. */
+  /** The hub is gone, and with it what had ended: of what was on the way so much arrives. */
+  lose(arriving: number): void {
+    this.connection?.cut(arriving)
+    this.read()
+    for (const sub of this.subs) sub.isOver = false
+  }
+
+  /** At the end of a run: judges that nothing is left, and that what is over was told so. */
   end(): void {
     this.read()
-    for (const sub of this.subs) sub.checker.end()
+    for (const sub of this.subs) {
+      sub.checker.end()
+      assert.equal(sub.isOver, this.#world.log.isOver(sub.wanted), `${sub.wanted.topics.join(' ')}: over or not`)
+    }
+  }
+
+  #leave(sub: Sub, isOver: boolean): void {
+    sub.label = sub.subscriber = undefined
+    sub.isOver = isOver
   }
 
   async #follow(connection: FakeConnection, sub: Sub, asked: Beginning, isLate: boolean): Promise<void> {
-    const { hub, connections } = this.#world
+    const { hub } = this.#world
     const isPlain = this.#format === 'websocket-plain'
-    const beginning = isPlain ? 'now' : asked === 'resume' && sub.checker.at === undefined ? 'now' : asked
-    const selection = hub.select(sub.wanted.topics, sub.wanted.types)
-    const start = await hub.start(this.#request(beginning, sub), selection)
-    if (isPlain) sub.checker.startAt(start.after)
-    else if (beginning === 'foreign') sub.checker.startForeign()
-    else if (beginning !== 'resume') sub.checker.startAnew()
+    const isNew = asked.startsWith('resume') && sub.checker.id === undefined
+    const beginning = isPlain ? 'now' : isNew ? (asked === 'resume' ? 'now' : 'state') : asked
     this.#labels += 1
-    const label = this.#format === 'websocket' ? this.#labels : 0
-    sub.label = label
-    const begin = (): void => {
-      if (connection.isClosed || sub.label !== label) return
-      const opening = start.gap === undefined && this.#opening(label, hub.idAt(start.after), start.resumed)
-      connection.mayHold = true
-      if (opening) connections.pump.send(connection, opening)
-      const format = this.#wireFormat()
-      sub.subscriber = connections.pump.subscribe({ connection, selection, format, start, lag: sub.lag, label })
-      connection.mayHold = false
+    const label = (sub.label = this.#format === 'websocket' ? this.#labels : 0)
+    sub.isOver = false
+    const selection = hub.select(sub.wanted.topics, sub.wanted.types)
+    const request = requestOf(beginning, sub)
+    const isStill = (): boolean => !connection.isClosed && sub.label === label
+    const found = (start: Start): void => {
+      if (!isStill()) return
+      this.#startChecker(sub, start, request.lastEventId)
+      if (this.#staysAway(connection, sub, start, selection)) return
+      const begin = (): void => {
+        if (isStill()) this.#begin(connection, sub, start, selection, label)
+      }
+      if (isLate) this.#world.clock.defer(begin)
+      else begin()
     }
-    if (isLate) this.#world.clock.defer(begin)
-    else begin()
+    const failures = this.#world.errors
+    void hub
+      .start(request, selection)
+      .then(found)
+      .catch((error: unknown) => void failures.push(error))
+    await new Promise(setImmediate) // by then it is found, unless the engine takes its time
   }
 
-  #request(beginning: Beginning, sub: Sub): StartRequest {
-    if (beginning === 'resume') return { lastEventId: this.#world.idAt(sub.checker.at ?? 0) }
-    if (beginning === 'foreign') return { lastEventId: 'bbbbbbbbbbbb-7' }
-    if (beginning === 'last') return { last: 3 }
-    return beginning === 'earliest' ? { earliest: true } : {}
+  #startChecker({ checker }: Sub, start: Start, lastEventId: string | undefined): void {
+    const { log } = this.#world
+    if (this.#format === 'websocket-plain') checker.startAt(log, start.after)
+    else if (lastEventId !== undefined) checker.startAfter(log, lastEventId)
+    else checker.startAnew(log)
+    if (start.stateTo !== undefined) checker.startState(start.stateTo)
   }
 
-  /** What goes before a stream, but for one that begins with a gap: an id from behind the gap must not come before it. */
-  #opening(label: number, id: string, isResumed: boolean): Uint8Array | undefined {
+  /** Over HTTP, who has everything of what is over is answered 204. */
+  #staysAway(connection: FakeConnection, sub: Sub, start: Start, selection: Selection): boolean {
+    if (this.#format.startsWith('websocket') || !start.resumed || start.gap !== undefined) return false
+    if (start.after < (this.#world.hub.endOf(selection) ?? Infinity)) return false
+    connection.cut(0)
+    sub.checker.takeEnd()
+    this.#leave(sub, true)
+    return true
+  }
+
+  #begin(connection: FakeConnection, sub: Sub, start: Start, selection: Selection, label: number): void {
+    const { pump } = this.#world.connections
+    const isPlain = this.#format === 'websocket-plain'
+    // Without ids nobody can be judged who was sent the newest alone.
+    const lag = isPlain && sub.lag === 'latest' ? 'disconnect' : sub.lag
+    const opening = this.#opening(label, start)
+    connection.mayHold = this.#isAnswering = true
+    if (opening) pump.send(connection, opening)
+    sub.subscriber = pump.subscribe({ connection, selection, format: this.#wireFormat(), start, lag, label })
+    connection.mayHold = this.#isAnswering = false
+  }
+
+  /** What goes before a stream; an id from behind a gap must not come before the gap. */
+  #opening(label: number, { gap, after, resumed }: Start): Uint8Array | undefined {
     if (this.#format === 'websocket-plain') return undefined
-    if (this.#format === 'websocket') return textFrame(JSON.stringify({ subscribed: { sub: label, id } }))
+    const id = this.#world.idAt(after)
+    if (this.#format === 'websocket')
+      return textFrame(JSON.stringify({ subscribed: { sub: label, id: gap?.from ?? id } }))
     const format = this.#world.formats.get(this.#format, 'chunked')
-    return isResumed ? format.resumed : format.open(id, 1_000)
+    return resumed ? format.resumed : format.open(id, 1_000)
   }
 
   #wireFormat(): Format {
@@ -152,9 +211,24 @@ export class Follower {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 60)).toString()
     const label = /\{"sub":(\d+)\}$/.exec(text)?.[1]
     if (label !== undefined) this.#speaker = Number(label)
-    if (!text.includes('hydrant:gap') && !text.includes('{"gap"')) return
     const sub = this.#format === 'websocket' ? this.subs.find((one) => one.label === this.#speaker) : this.subs[0]
+    if (sub === undefined) return
+    const { floor, log } = this.#world
+    if (!this.#isAnswering) sub.checker.isSent(floor)
+    if (!text.includes('hydrant:gap') && !text.includes('{"gap"')) return
+    // Only the first thing of a stream of the state can be the gap because of which it is sent.
+    const isBeforeState = this.#isAnswering && sub.checker.expectsStateGap
+    const situation = { floor, isLatest: sub.lag === 'latest', isBeforeState }
     for (const one of decodeReceived(this.#format, bytes))
-      if (one.kind === 'gap' && sub !== undefined) checkGap(one.gap, sub.wanted, this.#world.log, this.#world.floor)
+      if (one.kind === 'gap') checkGap(one.gap, sub.wanted, log, situation)
   }
+}
+
+function requestOf(beginning: Beginning, { checker }: Sub): StartRequest {
+  if (beginning === 'resume') return { lastEventId: checker.id }
+  if (beginning === 'resume-state') return { lastEventId: checker.id, state: 'latest' }
+  if (beginning === 'foreign') return { lastEventId: 'bbbbbbbbbbbb-7' }
+  if (beginning === 'state') return { state: 'latest' }
+  if (beginning === 'last') return { last: 3 }
+  return beginning === 'earliest' ? { earliest: true } : {}
 }

@@ -52,7 +52,7 @@ test('a subscription yields every event once and in order, or a gap with the exa
         const request =
           start === 'now' ? {} : start === 'earliest' ? { earliest: true } : { lastEventId: world.idAt(before >> 2) }
         const checker = new Checker(world.log, want, `${want.topics.join(' ')} of ${capacityEvents}`)
-        checker.startAt(start === 'now' ? before : start === 'earliest' ? world.floor : before >> 2)
+        checker.startAt(world.log, start === 'now' ? before : start === 'earliest' ? world.floor : before >> 2)
         const subscription = world.hub.subscribe(want.topics, { capacityEvents, ...request })
         if (isSettled) await settle()
         let waiting = 0
@@ -97,8 +97,8 @@ test('a subscription yields every event once and in order, or a gap with the exa
 })
 
 function received(delivery: Delivery): Received {
-  const offset = parseId(delivery.id)?.offset ?? 0
-  if (delivery.gap !== undefined) return { sub: 0, kind: 'gap', offset, gap: delivery.gap }
+  const { epoch, offset } = parseId(delivery.id) ?? { epoch: '', offset: 0 }
+  if (delivery.gap !== undefined) return { sub: 0, kind: 'gap', epoch, offset, gap: delivery.gap }
   const { data, type, topic } = delivery
-  return { sub: 0, kind: 'event', offset, data: String(data), type, topic }
+  return { sub: 0, kind: 'event', epoch, offset, data: String(data), type, topic }
 }

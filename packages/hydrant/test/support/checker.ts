@@ -1,32 +1,54 @@
 // The judge of a subscriber's stream: every wanted event once, in order, or covered by a gap that is declared and right.
+//
+//   a stream:            everything wanted after its start
+//   under `latest`:      the same, less events for which a newer one of their topic and key stands
+//   a stream of state:   the newest of each topic and key up to `hydrant:live`, then everything after it
 
 import assert from 'node:assert/strict'
-import { parseId, type Gap } from 'hydrant-client/wire'
-import type { PublishedLog, Wanted } from './published-log.ts'
+import { formatId, parseId, type Gap } from 'hydrant-client/wire'
+import type { Published, PublishedLog, Wanted } from './published-log.ts'
 import type { Received } from './received.ts'
 
-/** Follows one subscriber over all of its connections. */
+/** Follows one subscriber over all of its connections, and over every log that its server has. */
 export class Checker {
-  readonly #log: PublishedLog
+  #log: PublishedLog
   readonly #wanted: Wanted
   readonly #name: string
+  readonly #isLatest: boolean
   /** Everything wanted up to this offset was received, or declared missing; undefined before the first start. */
   #at: number | undefined
+  /** The id that the client would come back with. */
+  #id: string | undefined
+  /** The id that must be declared unknown before anything else. */
+  #foreignId: string | undefined
+  /** Set while the state as of this offset is received. */
+  #stateTo: number | undefined
+  /** Whether the state is sent again because of a gap, which has to come before it. */
+  #expectsStateGap = false
+  /** What was trimmed before the state was read is no part of it. */
+  #stateFloor: number | undefined
+  /** What was trimmed before the newest part of the state was read. */
+  #floor = 0
   /** The last things that were received, for the message of a failure. */
   readonly #trail: string[] = []
   #events = 0
   #gaps = 0
-  #expectsEpochGap = false
 
-  constructor(log: PublishedLog, wanted: Wanted, name: string) {
+  constructor(log: PublishedLog, wanted: Wanted, name: string, isLatest = false) {
     this.#log = log
     this.#wanted = wanted
     this.#name = name
+    this.#isLatest = isLatest
   }
 
-  /** How far the stream has come. */
+  /** How far the stream has come; undefined before it began. */
   get at(): number | undefined {
     return this.#at
+  }
+
+  /** The id that the client would come back with; undefined before it has one. */
+  get id(): string | undefined {
+    return this.#id
   }
 
   /** Events received so far. */
@@ -39,89 +61,169 @@ export class Checker {
     return this.#gaps
   }
 
+  /** Whether the next gap stands before the state. */
+  get expectsStateGap(): boolean {
+    return this.#expectsStateGap
+  }
+
   /** The subscriber starts anew at a place that it knows without being told. */
-  startAt(offset: number): void {
-    this.#note(`start at ${offset}`)
+  startAt(log: PublishedLog, offset: number): void {
+    this.#start(log, `at ${offset}`)
     this.#at = offset
-    this.#expectsEpochGap = false
   }
 
   /** The subscriber starts anew, at a place that the stream will name. */
-  startAnew(): void {
-    this.#note('start')
-    this.#at = undefined
-    this.#expectsEpochGap = false
+  startAnew(log: PublishedLog): void {
+    this.#start(log, 'anew')
+    this.#id = undefined
   }
 
-  /** The subscriber comes with an id of another log, and must be told so first. */
-  startForeign(): void {
-    this.#note('start with a foreign id')
-    this.#at = undefined
-    this.#expectsEpochGap = true
+  /** The subscriber comes with an id: one of this log is gone on from, of another one it must be told so first. */
+  startAfter(log: PublishedLog, id: string): void {
+    this.#start(log, `after ${id}`)
+    this.#id = id
+    const { epoch, offset } = parsed(id)
+    if (epoch === log.epoch) this.#at = offset
+    else this.#foreignId = id
+  }
+
+  /** The state as of this offset comes first; where the subscriber came with an id, after a gap. */
+  startState(to: number): void {
+    this.#note(`state to ${to}`)
+    this.#stateTo = to
+    this.#expectsStateGap = this.#id !== undefined
+  }
+
+  /** Some of the stream is sent, while everything after this offset is in the log still. */
+  isSent(floor: number): void {
+    this.#floor = floor
+    if (this.#stateTo !== undefined) this.#stateFloor ??= floor
   }
 
   /** Takes the next thing of the stream. */
   take(received: Received): void {
+    if (received.kind === 'ended') return this.takeEnd()
     if (received.kind === 'event') return this.#takeEvent(received)
-    if (received.kind === 'gap') return this.#takeGap(received.gap)
-    this.#note(`${received.kind} ${received.offset}`)
-    if (received.kind === 'open') this.#at ??= received.offset
-    this.#moveTo(received.offset, `the ${received.kind} at ${received.offset}`)
+    const { epoch, kind, offset } = received
+    const id = formatId(epoch ?? '', offset)
+    if (kind === 'open' && id === this.#id) return // an answer that names the client's own id
+    if (kind === 'gap') this.#takeGap(received.gap)
+    else this.#takeControl(kind, offset)
+    assert.equal(epoch, this.#log.epoch, this.#say(`the epoch of the ${kind} ${id}`))
+    this.#id = id
+  }
+
+  /** The server says that nothing can follow. */
+  takeEnd(): void {
+    this.#note('ended')
+    assert.ok(this.#log.isOver(this.#wanted), this.#say('it is not over'))
+    assert.equal(this.#stateTo, undefined, this.#say('over before the state was'))
+    this.end()
   }
 
   /** At the end: nothing wanted may be left. */
   end(): void {
     assert.ok(this.#at !== undefined, this.#say('the stream never started'))
+    assert.equal(this.#stateTo, undefined, this.#say('the state never ended'))
     this.#moveTo(Math.max(this.#log.head, this.#at), 'the end')
   }
 
+  #start(log: PublishedLog, where: string): void {
+    this.#note(`start ${where}`)
+    this.#log = log
+    this.#at = this.#foreignId = this.#stateTo = this.#stateFloor = undefined
+    this.#expectsStateGap = false
+  }
+
+  #takeControl(kind: 'open' | 'live' | 'position' | 'bye', offset: number): void {
+    this.#note(`${kind} ${offset}`)
+    assert.equal(this.#foreignId, undefined, this.#say(`${kind} before the gap that a foreign id calls for`))
+    if (kind === 'open') this.#at ??= offset
+    // A gap may have led beyond the state.
+    if (kind === 'live')
+      assert.equal(
+        offset,
+        Math.max(this.#stateTo ?? -1, this.#at ?? 0),
+        this.#say('live, but not at the end of the state'),
+      )
+    this.#moveTo(offset, `the ${kind} at ${offset}`)
+    if (kind === 'live') this.#stateTo = undefined
+  }
+
   #takeEvent(received: Received & { readonly kind: 'event' }): void {
-    const { data, topic, type } = received
-    const published = this.#log.withData(data)
+    const { data, topic, type, epoch } = received
+    const published = this.#published(received)
     const offset = received.offset ?? published?.offset
     this.#note(`event ${offset}`)
-    assert.ok(!this.#expectsEpochGap, this.#say('an event before the gap that a foreign id calls for'))
+    assert.equal(this.#foreignId, undefined, this.#say('an event before the gap that a foreign id calls for'))
+    assert.ok(!this.#expectsStateGap, this.#say('an event before the gap because of which the state is sent'))
     assert.ok(published !== undefined && offset !== undefined, this.#say(`event ${offset} was never published so`))
-    assert.equal(published.offset, offset, this.#say('the id belongs to another event'))
+    assert.equal(data, published.data, this.#say(`the data of event ${offset}`))
     if (topic !== undefined) assert.equal(topic, published.topic, this.#say('wrong topic'))
     if (type !== undefined) assert.equal(type, published.type, this.#say('wrong type'))
     const [wanted] = this.#log.wanted(this.#wanted, offset - 1, offset)
     assert.ok(wanted !== undefined, this.#say(`event ${offset} was not selected`))
     assert.ok(this.#at === undefined || offset > this.#at, this.#say(`event ${offset} came again, or too late`))
+    if (this.#stateTo !== undefined)
+      assert.ok(this.#log.isState(wanted, this.#stateTo), this.#say(`event ${offset} is no part of the state`))
     this.#moveTo(offset - 1, `event ${offset}`)
     this.#at = offset
     this.#events += 1
+    if (received.offset === undefined) return
+    assert.equal(epoch, this.#log.epoch, this.#say(`the epoch of event ${offset}`))
+    this.#id = formatId(epoch ?? '', offset)
+  }
+
+  /** Without an id it is known by its data, and by being next. */
+  #published({ offset, data }: Received & { readonly kind: 'event' }): Published | undefined {
+    if (offset !== undefined) return this.#log.at(offset)
+    return this.#log.wanted(this.#wanted, this.#at ?? 0, this.#log.head).find((event) => event.data === data)
   }
 
   #takeGap(gap: Gap): void {
     this.#note(`gap ${gap.from} to ${gap.to} ${gap.reason} ${gap.certain}`)
     this.#gaps += 1
-    const to = offsetOf(gap.to)
+    const to = parsed(gap.to).offset
     if (gap.reason === 'epoch') {
-      assert.ok(this.#expectsEpochGap, this.#say('the id was one of this log'))
-      this.#expectsEpochGap = false
-      this.#at = to // what the id stood for is not known here, nor what is missing
-      return
+      assert.equal(gap.from, this.#foreignId, this.#say('the id was one of this log'))
+      this.#foreignId = undefined
+    } else {
+      assert.equal(this.#foreignId, undefined, this.#say('the gap should be one of epochs'))
+      this.#judgeGap(gap, parsed(gap.from).offset, to)
     }
-    const from = offsetOf(gap.from)
-    this.#moveTo(from, `the gap from ${from}`)
+    // Behind a gap of epochs it is not known here what is missing; the state begins before everything.
+    this.#at = this.#expectsStateGap ? 0 : to
+    this.#expectsStateGap = false
+  }
+
+  #judgeGap(gap: Gap, from: number, to: number): void {
+    if (this.#expectsStateGap) assert.equal(from, this.#at, this.#say(`the gap from ${from}`))
+    else this.#moveTo(from, `the gap from ${from}`)
     assert.ok(to > from, this.#say(`the gap from ${from} ends at ${to}`))
     const missing = this.#log.wanted(this.#wanted, from, to)
     if (gap.certain) assert.ok(missing.length > 0, this.#say('nothing is missing in a certain gap'))
     if (gap.count !== undefined) assert.equal(gap.count, missing.length, this.#say('the count of the gap'))
-    this.#at = to
   }
 
   #moveTo(offset: number, what: string): void {
-    assert.ok(this.#at !== undefined, this.#say(`${what} comes before the stream has a cursor`))
-    assert.ok(offset >= this.#at, this.#say(`${what} goes back behind ${this.#at}`))
-    const lost = this.#log.wanted(this.#wanted, this.#at, offset)
+    const at = this.#at
+    assert.ok(at !== undefined, this.#say(`${what} comes before the stream has a cursor`))
+    assert.ok(offset >= at, this.#say(`${what} goes back behind ${at}`))
+    const lost = this.#log.wanted(this.#wanted, at, offset).filter((event) => !this.#mayMiss(event))
     assert.deepEqual(
       lost.map((event) => event.offset),
       [],
       this.#say(`lost in silence before ${what}`),
     )
-    this.#at = Math.max(this.#at, offset)
+    this.#at = offset
+  }
+
+  /** Whether an event need not be sent: another one stands for it, or it is no part of the state. */
+  #mayMiss(event: Published): boolean {
+    const isReplaced = event.key !== undefined && this.#log.newer(event) !== undefined
+    if (this.#stateTo === undefined) return this.#isLatest && isReplaced
+    if (event.offset <= (this.#stateFloor ?? 0) || !this.#log.isState(event, this.#stateTo)) return true
+    return isReplaced && (this.#isLatest || event.offset <= this.#floor)
   }
 
   #note(text: string): void {
@@ -134,23 +236,39 @@ export class Checker {
   }
 }
 
-/**
- * Judges a gap at the moment at which it is declared: is a wanted event really gone? `floor`: every event after it is
- * in the log still.
- */
-export function checkGap(gap: Gap, wanted: Wanted, log: PublishedLog, floor: number): void {
+/** How a gap is to be judged. */
+export interface GapSituation {
+  /** Every event after it is in the log still. */
+  readonly floor: number
+  /** Whether superseded events need not be told of. */
+  readonly isLatest: boolean
+  /** Whether the state follows, which stands for more than is gone. */
+  readonly isBeforeState: boolean
+}
+
+/** Judges a gap at the moment at which it is declared: is a wanted event really gone? */
+export function checkGap(gap: Gap, wanted: Wanted, log: PublishedLog, situation: GapSituation): void {
   if (gap.reason === 'epoch') return
-  const [from, to] = [offsetOf(gap.from), offsetOf(gap.to)]
+  const { floor, isLatest, isBeforeState } = situation
+  const [from, to] = [parsed(gap.from).offset, parsed(gap.to).offset]
   const gone = log.wanted(wanted, from, Math.min(to, floor))
   const text = `the gap ${JSON.stringify(gap)}, while everything after ${floor} is there`
-  if (gap.certain) assert.ok(gone.length > 0, `nothing is gone: ${text}`)
-  if (gap.reason === 'trimmed') assert.ok(to <= floor, `what is there is declared missing: ${text}`)
-  if (gap.reason === 'trimmed' && gap.certain)
+  const isMissed = (event: Published): boolean => !isLatest || isBeforeState || mayHaveGoneAsNewest(event, log)
+  if (gap.certain) assert.ok(gone.some(isMissed), `nothing is gone: ${text}`)
+  if (gap.reason !== 'trimmed' || isBeforeState) return
+  assert.ok(to <= floor, `what is there is declared missing: ${text}`)
+  if (gap.certain && !isLatest)
     assert.equal(gone.at(-1)?.offset, to, `the gap should end at the last that is gone: ${text}`)
 }
 
-function offsetOf(text: string): number {
+/** Whether it was gone, perhaps, before a newer event of its topic and key was published. */
+function mayHaveGoneAsNewest(event: Published, log: PublishedLog): boolean {
+  const newer = log.newer(event)
+  return event.key === undefined || newer === undefined || event.offset <= log.floorAt(newer.offset)
+}
+
+function parsed(text: string): { readonly epoch: string; readonly offset: number } {
   const id = parseId(text)
   assert.ok(id !== undefined, `${text} is no id`)
-  return id.offset
+  return id
 }

@@ -3,8 +3,8 @@
 import { parseBinary, parseId, type Envelope, type Gap } from 'hydrant-client/wire'
 import { parseStream } from './whatwg-parser.ts'
 
-/** One thing that a client was told. `offset` is that of the id that it may come back with. */
-export type Received = { readonly sub: number } & (
+/** One thing that a client was told. `epoch` and `offset` are those of the id that it may come back with. */
+export type Received = { readonly sub: number; readonly epoch: string | undefined } & (
   | {
       readonly kind: 'event'
       /** Undefined on a plain WebSocket, which has no ids. */
@@ -15,7 +15,9 @@ export type Received = { readonly sub: number } & (
       readonly topic: string | undefined
     }
   | { readonly kind: 'gap'; readonly offset: number; readonly gap: Gap }
-  | { readonly kind: 'open' | 'position' | 'bye'; readonly offset: number }
+  | { readonly kind: 'open' | 'live' | 'position' | 'bye'; readonly offset: number }
+  /** Everything that the subscription selected has ended. */
+  | { readonly kind: 'ended'; readonly offset: undefined }
 )
 
 /** The formats, by the names that tests give them. */
@@ -30,12 +32,12 @@ export function decodeReceived(format: ReceivedFormat, bytes: Uint8Array): reado
 
 function decodeBlocks(text: string, isEnveloped: boolean): Received[] {
   return parseStream(text).messages.map(({ type, data, lastEventId }): Received => {
-    const offset = offsetOf(lastEventId)
-    if (type === 'hydrant:gap') return { sub: 0, kind: 'gap', offset, gap: JSON.parse(data) as Gap }
+    const id = { sub: 0, ...idOf(lastEventId) }
+    if (type === 'hydrant:gap') return { ...id, kind: 'gap', gap: JSON.parse(data) as Gap }
     const control = controlOf(type.replace('hydrant:', ''))
-    if (type.startsWith('hydrant:') && control !== undefined) return { sub: 0, kind: control, offset }
+    if (type.startsWith('hydrant:') && control !== undefined) return { ...id, kind: control }
     if (isEnveloped) return eventOf(JSON.parse(data) as Envelope, 0)
-    return { sub: 0, kind: 'event', offset, data, type, topic: undefined }
+    return { ...id, kind: 'event', data, type, topic: undefined }
   })
 }
 
@@ -50,7 +52,7 @@ function decodeFrames(bytes: Uint8Array, isEnveloped: boolean): Received[] {
   for (const { opcode, payload } of framesOf(Buffer.from(bytes))) {
     if (!isEnveloped) {
       const data = payload.toString()
-      received.push({ sub, kind: 'event', offset: undefined, data, type: undefined, topic: undefined })
+      received.push({ sub, kind: 'event', data, ...PLAIN })
       continue
     }
     const binary = opcode === 2 ? parseBinary(payload) : undefined
@@ -61,32 +63,38 @@ function decodeFrames(bytes: Uint8Array, isEnveloped: boolean): Received[] {
   return received
 }
 
+/** What a plain message does not say. */
+const PLAIN = { epoch: undefined, offset: undefined, type: undefined, topic: undefined }
+
 function messageOf(message: Record<string, unknown>, sub: number): Received {
-  const { gap, open, position, bye, subscribed } = message as { [name: string]: unknown; gap?: Gap }
-  if (gap !== undefined) return { sub, kind: 'gap', offset: offsetOf(gap.to), gap }
-  if (typeof open === 'string') return { sub, kind: 'open', offset: offsetOf(open) }
-  if (typeof position === 'string') return { sub, kind: 'position', offset: offsetOf(position) }
-  if (bye !== undefined) return { sub, kind: 'bye', offset: offsetOf((bye as { id: string }).id) }
+  const { gap, open, live, position, bye, subscribed, ended } = message as { [name: string]: unknown; gap?: Gap }
+  if (gap !== undefined) return { sub, kind: 'gap', ...idOf(gap.to), gap }
+  if (typeof open === 'string') return { sub, kind: 'open', ...idOf(open) }
+  if (typeof live === 'string') return { sub, kind: 'live', ...idOf(live) }
+  if (typeof position === 'string') return { sub, kind: 'position', ...idOf(position) }
+  if (bye !== undefined) return { sub, kind: 'bye', ...idOf((bye as { id: string }).id) }
+  if (ended !== undefined)
+    return { sub: (ended as { sub: number }).sub, kind: 'ended', epoch: undefined, offset: undefined }
   if (subscribed !== undefined) {
     const started = subscribed as { sub: number; id: string }
-    return { sub: started.sub, kind: 'open', offset: offsetOf(started.id) }
+    return { sub: started.sub, kind: 'open', ...idOf(started.id) }
   }
   return eventOf(message as unknown as Envelope, sub)
 }
 
 function eventOf(envelope: Envelope, sub: number): Received {
   const { id, data = '', type, topic } = envelope
-  return { sub, kind: 'event', offset: offsetOf(id), data, type, topic }
+  return { sub, kind: 'event', ...idOf(id), data, type, topic }
 }
 
-function controlOf(name: string): 'open' | 'position' | 'bye' | undefined {
-  return name === 'open' || name === 'position' || name === 'bye' ? name : undefined
+function controlOf(name: string): 'open' | 'live' | 'position' | 'bye' | undefined {
+  return name === 'open' || name === 'live' || name === 'position' || name === 'bye' ? name : undefined
 }
 
-function offsetOf(text: string): number {
+function idOf(text: string): { readonly epoch: string; readonly offset: number } {
   const id = parseId(text)
   if (id === undefined) throw new Error(`${JSON.stringify(text)} is no id`)
-  return id.offset
+  return id
 }
 
 /** The body of a chunked response; a chunk that was cut counts as far as it came (RFC 9112, 7.1). */

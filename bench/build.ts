@@ -20,7 +20,7 @@ export function compilerVersion(): string {
   return spawnSync('gcc', ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0] ?? 'gcc'
 }
 
-/** Compiles one of the programs and returns the path of its binary. Throws with the compiler's words when that fails. */
+/** Compiles one of the programs and returns its path. Throws with the compiler's words when that fails. */
 export function build(program: 'load' | 'floor'): string {
   const reason = whyNoCompiler()
   if (reason !== undefined) throw new Error(reason)

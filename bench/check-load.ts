@@ -57,7 +57,7 @@ async function compare(check: LoadCheck, load: Load, protocol: Protocol, running
     others.push(found.othersCpuShare)
     theirs.push(await runOther(check.other, load, protocol, running))
   }
-  console.log(`${load.name}, ${protocol}, ${check.rounds} rounds of each, in turns`)
+  console.log(`${load.name}, ${protocol}, rounds of each in turns: ${check.rounds}`)
   print('  this generator ', ours)
   print('  the other one  ', theirs)
   const ratios = ours.map(({ usPerDelivery }, i) => usPerDelivery / (theirs[i]?.usPerDelivery ?? Number.NaN))

@@ -52,7 +52,9 @@ function publishingOf(load: Load, server: Server): Record<string, string | numbe
   if (publishing.kind === 'none') return {}
   if (publishing.kind === 'paced') return { ...post, rate: publishing.perS, connections: publishing.connections }
   if (publishing.kind === 'answered') return { ...post, connections: publishing.connections }
-  if (server.publishLines === undefined) return post
+  if (server.publishLines === undefined) {
+    return { ...post, events: Math.ceil(load.events / 10), warmup: Math.ceil(load.warmupEvents / 10) }
+  }
   const { path, line } = server.publishLines
   const ahead = publishing.aheadEvents
   return { publish: 'stream', 'publish-path': path, 'content-type': 'application/x-ndjson', body: line, ahead }

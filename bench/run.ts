@@ -1,6 +1,6 @@
 // The benchmark.
 //
-//   npm run bench                                               every load, floor and hydrant, three rounds; writes results.md
+//   npm run bench                                               floor and hydrant, three rounds; writes results.md
 //   npm run bench -- --only paced,many --rounds 1 --quick       some loads, once, with a quarter of the events
 //   npm run bench -- --servers hydrant,node-http,ws-loop        other servers beside the floor, which is always there
 //   npm run bench -- --protocols ws --out report.md             one protocol, another file
@@ -114,10 +114,11 @@ function head(rows: readonly Row[], rounds: number): string {
 
 ${new Date().toISOString().slice(0, 10)}. ${machineFacts()}.
 
-Server on CPU 0, load generator on CPU 1, loopback, one server at a time, started anew for each load. Figures are medians
-of ${rounds} interleaved round${rounds === 1 ? '' : 's'}${options.quick ? ', with a quarter of the events: not to be quoted' : ''}; in brackets the lowest and the highest.
+Server on CPU 0, load generator on CPU 1, loopback, one server at a time, started anew for each load.
+Rounds, interleaved: ${rounds}${options.quick ? ', with a quarter of the events: not to be quoted' : ''}. Figures are medians; in brackets the lowest and the highest.
 CPU is user and system time of the server's processes, and on loopback that includes the receiving half of TCP.
 "× floor" divides it by the floor's in the same round. Latency counts from the time at which an event was due.
+What others took of the CPUs stands beside; above a tenth of one it was measured again, up to ${options.tries} times.
 A star: the generator had its core full, and may be what was measured. How to read all this: README.md.
 
 ${servers.map(({ name, about }) => `- **${name}**: ${about}`).join('\n')}

@@ -31,6 +31,7 @@ const TEST_SERVERS = {
   ip: 'iproute2',
   nft: 'nftables',
   strace: 'strace',
+  gcc: 'build-essential',
 }
 
 ensurePackages()

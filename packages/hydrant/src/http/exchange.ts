@@ -1,6 +1,5 @@
 // One request and its answer, the same for `node:http` and for fetch: node.ts and fetch.ts translate.
 
-import { formatProblem, type ProblemCode } from 'hydrant-client/wire'
 import { HydrantError, problemOf } from '../hub/errors.ts'
 import type { Connection } from '../transport/connection.ts'
 import type { StreamFormat, StreamKind } from '../transport/sse.ts'
@@ -95,9 +94,4 @@ export class MethodNotAllowed extends HydrantError {
     super('method-not-allowed', `${method} is not possible here; ${allow} are.`)
     this.allow = allow
   }
-}
-
-/** The text of a problem, for places that have no HTTP answer to give. */
-export function problemText(code: ProblemCode, detail: string): string {
-  return JSON.stringify(formatProblem(code, detail))
 }

@@ -8,7 +8,7 @@
 
 import { parseId } from 'hydrant-client/wire'
 import { HydrantError } from '../hub/errors.ts'
-import type { EventInput } from '../hub/event.ts'
+import type { CheckedEvent, EventInput } from '../hub/event.ts'
 import type { Hub, PublishOptions } from '../hub/hub.ts'
 import { quote } from '../hub/topic.ts'
 import { decodeText, parseJson, readBody, readLines } from './body.ts'
@@ -108,7 +108,7 @@ async function publishLines(hub: Hub, request: HttpRequest, topic: string | unde
     for await (const lines of readLines(request.body, hub.limits.eventBytesMax * 2 + LINE_OVERHEAD)) {
       const { events, fault } = await parseLines(hub, lines, line, topic)
       for (let at = 0; at < events.length; at += hub.limits.batchEventsMax) {
-        const ids = await hub.publishBatch(events.slice(at, at + hub.limits.batchEventsMax))
+        const ids = await hub.publishChecked(events.slice(at, at + hub.limits.batchEventsMax))
         progress.published += ids.length
         progress.lastId = ids.at(-1) ?? ''
       }
@@ -127,15 +127,13 @@ async function parseLines(
   lines: readonly Uint8Array[],
   firstLine: number,
   topic: string | undefined,
-): Promise<{ readonly events: readonly EventInput[]; readonly fault?: HydrantError }> {
-  const events: EventInput[] = []
+): Promise<{ readonly events: readonly CheckedEvent[]; readonly fault?: HydrantError }> {
+  const events: CheckedEvent[] = []
   for (const [at, bytes] of lines.entries()) {
     try {
       const text = decodeText(bytes).trim()
       if (text === '') continue
-      const event = parseEventJson(parseJson(text), topic)
-      await hub.check(event) // here, so that the fault is one of this line
-      events.push(event)
+      events.push(await hub.check(parseEventJson(parseJson(text), topic))) // here, so that the fault is this line's
     } catch (error) {
       if (!(error instanceof HydrantError)) throw error
       return { events, fault: new HydrantError(error.code, `Line ${firstLine + at}: ${error.message}`) }

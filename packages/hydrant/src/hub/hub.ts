@@ -119,6 +119,11 @@ export class Hub<Of extends Schemas = Schemas> {
     return batch.length === 0 ? [] : this.#append(batch, options)
   }
 
+  /** @internal Publishes events that `check` has passed, all or none, without checking them again. */
+  async publishChecked(batch: readonly CheckedEvent[]): Promise<readonly string[]> {
+    return batch.length === 0 ? [] : this.#append(batch, {})
+  }
+
   /**
    * Ends a topic: appends `hydrant:end`, the last event it will ever have, and answers its id. Who follows only topics
    * that have ended is disconnected after their ends; who comes later gets what is retained, and the end.

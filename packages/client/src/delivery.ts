@@ -54,7 +54,7 @@ function bytesOf(base64: string): Uint8Array | undefined {
 /** Reads a gap. Undefined when it is not one. */
 export function gapOf(value: unknown): Gap | undefined {
   if (!isGap(value) || parseId(value.to) === undefined) return undefined
-  return value
+  return value.id === undefined || parseId(value.id) !== undefined ? value : undefined
 }
 
 function isGap(value: unknown): value is Gap {
@@ -63,7 +63,8 @@ function isGap(value: unknown): value is Gap {
     typeof value['from'] === 'string' &&
     typeof value['to'] === 'string' &&
     typeof value['reason'] === 'string' &&
-    typeof value['certain'] === 'boolean'
+    typeof value['certain'] === 'boolean' &&
+    (value['id'] === undefined || typeof value['id'] === 'string')
   )
 }
 

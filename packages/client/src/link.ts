@@ -61,7 +61,7 @@ export class Link implements Listener {
 
   gap(value: unknown): void {
     const gap = gapOf(value)
-    this.#bring(gap && { id: gap.to, gap })
+    this.#bring(gap && { id: gap.id ?? gap.to, gap })
   }
 
   position(id: string): void {

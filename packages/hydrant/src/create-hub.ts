@@ -8,7 +8,7 @@ import type { Clock } from './hub/clock.ts'
 import { Hub } from './hub/hub.ts'
 import type { Limits } from './hub/limits.ts'
 import type { NoSchemas, Schemas } from './hub/schema.ts'
-import type { LagPolicy } from 'hydrant-client/wire'
+import type { LagPolicies } from './hub/lag.ts'
 import type { Rooms } from './http/dispatch.ts'
 import { fetchHandler } from './http/fetch.ts'
 import { nodeHandler, type Next } from './http/node.ts'
@@ -32,8 +32,16 @@ export interface HubOptions<Of extends Schemas = Schemas> {
   readonly basePath?: string
   /** Web origins other than the server's own that may publish, open WebSockets and read. Default: none. */
   readonly cors?: readonly string[]
-  /** What happens to subscribers that cannot keep up and do not say themselves. Default `disconnect`. */
-  readonly lag?: LagPolicy
+  /**
+   * What happens to subscribers that cannot keep up and do not say themselves: one policy, or rules by topic, of which
+   * the first that covers what they follow holds. Default `disconnect`.
+   */
+  readonly lag?: LagPolicies
+  /**
+   * Whether streams and messages are compressed for clients that accept it: once for each feed, whoever follows it.
+   * Default false: what is compressed together can be guessed from its length (see docs/operate.md).
+   */
+  readonly compression?: boolean
   /** Gets every message of plain WebSocket clients; without it they are published to the topic of the client's URL. */
   readonly onMessage?: OnMessage
   /** The text of heartbeat comments on SSE. Default: none, an empty comment. */
@@ -44,6 +52,13 @@ export interface HubOptions<Of extends Schemas = Schemas> {
   readonly clock?: Clock
 }
 
+/** What handlers are made of. */
+export interface Doors {
+  readonly rooms: Rooms
+  readonly formats: StreamFormats
+  readonly basePath: string
+}
+
 /** A hub with handlers to mount. The handlers need no `this`. */
 export class MountedHub<Of extends Schemas = Schemas> extends Hub<Of> {
   /** For `http.createServer(hub.handler)`, or `app.use(hub.handler)` in Express. */
@@ -52,6 +67,8 @@ export class MountedHub<Of extends Schemas = Schemas> extends Hub<Of> {
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   /** The handler in fetch style; SSE and NDJSON streams, publishing and history, but no WebSockets. */
   readonly fetch: (request: Request) => Promise<Response>
+  /** @internal For the server's front door, which answers without `node:http`. */
+  readonly doors: Doors
 
   constructor(options: HubOptions<Of>) {
     const { limits = {}, lag, onError, schemas } = options
@@ -68,11 +85,13 @@ export class MountedHub<Of extends Schemas = Schemas> extends Hub<Of> {
       throw new RangeError(`basePath must look like /api, not ${basePath}`)
     const formats = new StreamFormats(options.heartbeatText ?? '')
     const connections = new Connections(this)
-    const rooms: Rooms = { hub: this, connections, origins: new Origins(options.cors ?? []) }
+    const { cors = [], compression = false } = options
+    const rooms: Rooms = { hub: this, connections, origins: new Origins(cors), compresses: compression }
+    this.doors = { rooms, formats, basePath }
     this.handler = nodeHandler(rooms, formats, basePath)
     this.upgrade = upgradeHandler(
       rooms,
-      new WebSockets(this, connections, onMessage),
+      new WebSockets({ hub: this, connections, onMessage, compresses: compression }),
       basePath,
       onMessage === undefined,
     )

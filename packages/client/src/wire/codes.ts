@@ -44,6 +44,7 @@ export const PROBLEMS = {
   'idempotency-conflict': { status: 422, title: 'The idempotency key was used before with another body' },
   'too-many-subscriptions': { status: 429, title: 'The connection has too many subscriptions' },
   'rate-exceeded': { status: 429, title: 'The connection sends too many messages' },
+  'not-atomic': { status: 501, title: 'The engine cannot store several events as one' },
   'internal-error': { status: 500, title: 'Something of our own went wrong' },
   unavailable: { status: 503, title: 'The log cannot take events at the moment' },
   'too-many-connections': { status: 503, title: 'The server has as many connections as it may' },

@@ -27,8 +27,13 @@ export type GapReason = 'trimmed' | 'epoch' | 'lagged'
 export interface Gap {
   /** The subscriber's cursor: events after this id are missing. As the client gave it, when it is not one of ours. */
   readonly from: string
-  /** Up to and with this id. The stream goes on right after it. */
+  /** Up to and with this id. */
   readonly to: string
+  /**
+   * Where the stream goes on, and what to resume from; left out where that is `to`. It stands before `to` where some
+   * events up to there are retained, and follow, or where the state does.
+   */
+  readonly id?: string
   readonly reason: GapReason
   /** False where the log can no longer tell whether an event of this selection was among the lost. */
   readonly certain: boolean

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import type { CheckedEvent, LogEvent } from '../hub/event.ts'
 import type { Selection } from '../hub/selection.ts'
+import { ALL } from './contract-events.ts'
 import type { Engine, LogBounds, LogRange, ReadRequest, Seek } from './engine.ts'
 
 /** How much one reading may answer. */
@@ -32,13 +33,15 @@ export class OpenLog implements AsyncDisposable {
     this.opened = { ...opened }
   }
 
-  /** Opens an engine. */
-  static async of(engine: Engine): Promise<OpenLog> {
+  /** Opens an engine, and follows everything where it has to be asked, or nothing. No break of its tail is expected. */
+  static async of(engine: Engine, follow: Selection | 'nothing' = ALL): Promise<OpenLog> {
     const early: LogRange[] = []
     let tell = (range: LogRange): void => void early.push(range)
-    const log = new OpenLog(engine, await engine.open((range) => tell(range)))
+    const breaks = { skip: refuseBreak, undo: refuseBreak }
+    const log = new OpenLog(engine, await engine.open((range) => tell(range), breaks))
     tell = (range) => log.#told(range)
     for (const range of early) log.#told(range)
+    if (follow !== 'nothing') await engine.following?.add(follow)
     return log
   }
 
@@ -47,8 +50,10 @@ export class OpenLog implements AsyncDisposable {
     this.events.push(...range.events)
   }
 
+  /** Where batches are not atomic, one event after the other, all under way at once. */
   async append(batch: readonly CheckedEvent[]): Promise<readonly string[]> {
-    return this.engine.append(batch)
+    if (this.engine.capabilities.atomicBatch) return this.engine.append(batch)
+    return (await Promise.all(batch.map(async (event) => this.engine.append([event])))).flat()
   }
 
   /** Waits for the tail: an engine may acknowledge before it tells. */
@@ -84,4 +89,8 @@ export class OpenLog implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.engine.close()
   }
+}
+
+function refuseBreak(to: number): void {
+  throw new Error(`the tail broke, and goes on after ${to}`)
 }

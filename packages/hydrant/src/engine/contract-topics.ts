@@ -8,13 +8,15 @@ import type { CheckedEvent } from '../hub/event.ts'
 import { Selection } from '../hub/selection.ts'
 import { ALL, eventOf, idOf, texts } from './contract-events.ts'
 import { AMPLE, type OpenLog } from './contract-log.ts'
+import type { EngineCapabilities } from './engine.ts'
 
 const KEY = { key: 'a key', fingerprint: 'a body' } as const
 
 /** Registers the tests of topics; `open` answers a new log of its own for each. */
-export function testTopics(open: () => Promise<OpenLog>): void {
+export function testTopics(open: () => Promise<OpenLog>, { atomicBatch }: EngineCapabilities): void {
   testEnds(open)
   testIfLast(open)
+  if (atomicBatch) testBatches(open)
   testState(open)
 }
 
@@ -38,10 +40,10 @@ function testEnds(open: () => Promise<OpenLog>): void {
     assert.equal(log.engine.endOf('a'), log.events[1]?.offset)
   })
 
-  test('nothing is stored of a batch that has an event of an ended topic', async () => {
+  test('nothing of an ended topic is stored', async () => {
     await using log = await open()
     await log.append([endOf('a')])
-    await assert.rejects(async () => log.append([...texts('b', 1), ...texts('a', 1)]), isError('topic-ended'))
+    await assert.rejects(async () => log.append(texts('a', 1)), isError('topic-ended'))
     await assert.rejects(async () => log.append([endOf('a')]), isError('topic-ended'))
     await log.append(texts('c', 1))
     await log.until((events) => events.at(-1)?.topic === 'c')
@@ -75,8 +77,8 @@ function testIfLast(open: () => Promise<OpenLog>): void {
     for (const ifLast of ['none', first, 'nonsense']) {
       await assert.rejects(async () => log.engine.append(texts('a', 1), undefined, ifLast), isError('last-conflict'))
     }
-    await log.engine.append(texts('a', 2), undefined, second)
-    await log.until((events) => events.length === 5)
+    await log.engine.append(texts('a', 1), undefined, second)
+    await log.until((events) => events.length === 4)
   })
 
   test('of writers that come at once with the same condition, the first wins', async () => {
@@ -94,6 +96,20 @@ function testIfLast(open: () => Promise<OpenLog>): void {
     await using log = await open()
     const ids = await log.engine.append(texts('a', 1), KEY, 'none')
     assert.deepEqual(await log.engine.append(texts('a', 1), KEY, 'none'), ids)
+  })
+}
+
+// ── batches ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function testBatches(open: () => Promise<OpenLog>): void {
+  test('nothing is stored of a batch that has an event of an ended topic', async () => {
+    await using log = await open()
+    await log.append([endOf('a')])
+    await assert.rejects(async () => log.append([...texts('b', 1), ...texts('a', 1)]), isError('topic-ended'))
+    await assert.rejects(async () => log.append([endOf('a')]), isError('topic-ended'))
+    await log.append(texts('c', 1))
+    await log.until((events) => events.at(-1)?.topic === 'c')
+    assert.equal(log.events.length, 2)
   })
 
   test('a condition is about one topic', async () => {
@@ -115,6 +131,26 @@ function testState(open: () => Promise<OpenLog>): void {
     assert.deepEqual(await stateOf(log, ALL), ['3', '4', 'c 2', '5'])
     assert.deepEqual(await stateOf(log, Selection.of(['a', 'c'], undefined, 100)), ['4', 'c 2'])
     assert.deepEqual(await stateOf(log, Selection.of(['none'], undefined, 100)), [])
+  })
+
+  test('among some types only they count: an event of another type neither supersedes nor deletes', async () => {
+    await using log = await open()
+    const batch = [keyed('a', 'x', '1'), keyed('a', 'y', '2'), eventOf('a', '3')]
+    await log.append(batch.map((event) => ({ ...event, type: 'tick' })))
+    await log.append([keyed('a', 'x', '4'), keyed('a', 'y', ''), eventOf('a', '5')])
+    await log.until((events) => events.length === 6)
+    assert.deepEqual(await stateOf(log, Selection.of(['a'], ['tick'], 100)), ['1', '2', '3'])
+    assert.deepEqual(await stateOf(log, Selection.of(['**'], ['tick'], 100)), ['1', '2', '3'])
+    assert.deepEqual(await stateOf(log, Selection.of(['a'], ['tick', 'message'], 100)), ['4', '5'])
+    for (const topics of [['a'], ['**']]) {
+      const selection = Selection.of(topics, ['tick'], 100)
+      const { events, gap } = await log.engine.read({ after: 0, selection, ...AMPLE, latest: true })
+      assert.equal(gap, undefined)
+      assert.deepEqual(
+        events.map(({ data }) => String(data)),
+        ['1', '2', '3'],
+      )
+    }
   })
 
   test('the state as of an offset does not know what came later', async () => {

@@ -27,6 +27,7 @@ import {
   TRIMMED_SELECTIONS,
 } from './contract-events.ts'
 import { AMPLE, OpenLog, TestClock } from './contract-log.ts'
+import { testShared } from './contract-shared.ts'
 import { testTopics } from './contract-topics.ts'
 import type { Engine, EngineCapabilities, History } from './engine.ts'
 
@@ -47,6 +48,8 @@ export interface EngineUnderTest {
   readonly capabilities: EngineCapabilities
   /** A new engine over an empty log of its own, not yet opened. Called once for each test. */
   make(options: EngineTestOptions): Engine | Promise<Engine>
+  /** One more engine over the log of the last that `make` answered, not yet opened. For engines that claim `shared`. */
+  join?(options: EngineTestOptions): Engine | Promise<Engine>
 }
 
 const KEY = { key: 'a key', fingerprint: 'a body' } as const
@@ -59,8 +62,9 @@ export function engineContract(name: string, subject: EngineUnderTest): void {
     testSeeking(subject)
     testTrimming(subject)
     testIdempotency(subject)
-    testTopics(() => openLog(subject))
+    testTopics(() => openLog(subject), subject.capabilities)
     testClosing(subject)
+    if (subject.capabilities.shared) testShared(subject)
   })
 }
 
@@ -282,6 +286,7 @@ async function openTrimmedLog(subject: EngineUnderTest): Promise<OpenLog> {
   for (let bytes = 0; bytes < 4 * TRIMMED_BYTES; bytes += 10_000) await log.append(loud)
   await log.append(texts('quiet/both', 1))
   await log.until((events) => events.at(-1)?.topic === 'quiet/both' && log.engine.bounds().floor > 3)
+  await log.engine.seek({ earliest: true }, ALL) // a log that lives elsewhere is asked how far it was trimmed
   return log
 }
 
@@ -294,22 +299,23 @@ function cursorsAround(events: readonly LogEvent[], floor: number): readonly num
 // ── idempotency ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function testIdempotency(subject: EngineUnderTest): void {
+  const batch = texts('a', subject.capabilities.atomicBatch ? 2 : 1)
   test('a retry with the same key stores nothing and answers the first ids', async () => {
     await using log = await openLog(subject)
-    const ids = await log.engine.append(texts('a', 2), KEY)
-    assert.deepEqual(await log.engine.append(texts('a', 2), KEY), ids)
+    const ids = await log.engine.append(batch, KEY)
+    assert.deepEqual(await log.engine.append(batch, KEY), ids)
     await log.append(texts('end', 1))
     await log.until((events) => events.at(-1)?.topic === 'end')
-    assert.equal(log.events.length, 3)
+    assert.equal(log.events.length, batch.length + 1)
   })
 
   test('a retry joins an append that is under way', async () => {
     await using log = await openLog(subject)
-    const answers = await Promise.all(Array.from({ length: 5 }, async () => log.engine.append(texts('a', 2), KEY)))
+    const answers = await Promise.all(Array.from({ length: 5 }, async () => log.engine.append(batch, KEY)))
     assert.equal(new Set(answers.map(String)).size, 1)
     await log.append(texts('end', 1))
     await log.until((events) => events.at(-1)?.topic === 'end')
-    assert.equal(log.events.length, 3)
+    assert.equal(log.events.length, batch.length + 1)
   })
 
   test('the same key with another body is refused, and stores nothing', async () => {

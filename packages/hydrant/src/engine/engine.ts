@@ -3,7 +3,8 @@
 //   publish ─► append ─► (ordered, stored) ─► tail ─► the hub's window and feeds
 //                                             read ─► history that the window no longer has
 //
-// Implementations: memory.ts. Every one of them passes contract.ts, for the capabilities that it claims.
+// Implementations: memory.ts, file.ts, redis.ts, nats.ts. Every one of them passes contract.ts, for the capabilities
+// that it claims.
 
 import type { Epochs } from '../hub/epochs.ts'
 import type { CheckedEvent, LogEvent } from '../hub/event.ts'
@@ -24,7 +25,7 @@ export interface EngineCapabilities {
   readonly atomicBatch: boolean
 }
 
-/** Some of the log: all selected events in (cursor, to], except those that the gap speaks of. */
+/** Some of the log: all selected events in (cursor, to] that are retained. */
 export interface LogRange {
   readonly events: readonly LogEvent[]
   /**
@@ -34,14 +35,19 @@ export interface LogRange {
   readonly to: number
 }
 
-/** What is missing at the start of a range: selected events in (cursor, to] are gone. */
+/**
+ * What is missing: selected events after the cursor are gone, the last of them at `to`, where that is known.
+ *
+ * It says nothing of what is retained: with retention by topic, events of one topic may stand before the last that is
+ * gone of another. They are part of the range as all others are.
+ */
 export interface TrimmedGap {
   readonly to: number
   readonly certain: boolean
   readonly count: number | undefined
 }
 
-/** A range of history, possibly with events missing before it. */
+/** A range of history, possibly with events missing after its cursor, in it or beyond it. */
 export interface History extends LogRange {
   readonly gap: TrimmedGap | undefined
 }
@@ -55,7 +61,10 @@ export interface ReadRequest {
   readonly eventsMax: number
   /** At most about so many bytes of data, but at least one event. */
   readonly bytesMax: number
-  /** The reader follows the newest of each key: superseded events that are gone need not be reported. Default false. */
+  /**
+   * The reader follows the newest of each key: events that another one of the selection supersedes are left out, and
+   * need not be reported when they are gone. Default false.
+   */
   readonly latest?: boolean
 }
 
@@ -97,8 +106,50 @@ export interface Idempotency {
  */
 export type IfLast = string
 
-/** Called with all that is new, in order; the first range begins right after the bounds that `open` answered. */
+/**
+ * Called with all that is new, in order; the first range begins right after the bounds that `open` answered. Of an
+ * engine with a `following`, all that is new and followed.
+ */
 export type Tail = (range: LogRange) => void
+
+/** Where a tail does not simply go on. Only engines whose log lives elsewhere call these. */
+export interface TailBreaks {
+  /**
+   * The tail goes on after `to`. What lies between its last range and there did not come: who wants it reads it, and is
+   * told by `read` what of it is gone.
+   */
+  skip(to: number): void
+  /**
+   * Everything after `to` was undone: it is no part of the log any more, though the tail brought it. The tail goes on
+   * after `to`, with events of a new epoch. Called before the table of epochs changes, for the ids of what was undone
+   * are still needed.
+   */
+  undo(to: number): void
+}
+
+/** Which selections the tail has to carry, of an engine that does not bring everything to everybody. */
+export interface Following {
+  /**
+   * Counts one more follower. Resolves when the tail carries everything selected, and `endOf` knows of the topics
+   * selected; rejects with `unavailable` when that cannot be reached, and then counts nothing.
+   */
+  add(selection: Selection): Promise<void>
+  /** One less; what nobody follows any more stops coming, at once or a while later. */
+  remove(selection: Selection): void
+  /**
+   * Everything selected after this offset came through the tail, or will; Infinity where it does not come at all. Never
+   * more than the head while the selection is followed.
+   */
+  from(selection: Selection): number
+}
+
+/** What an engine suffers from at the moment. */
+export interface Trouble {
+  /** Since when, in milliseconds since 1970. */
+  readonly sinceMs: number
+  /** One sentence for whoever runs the server. */
+  readonly reason: string
+}
 
 /**
  * The port.
@@ -106,11 +157,16 @@ export type Tail = (range: LogRange) => void
  * An implementation MUST
  * - call the tail with every event exactly once, in offset order, also with those that its own process appended, and
  *   only when they are stored as it promises;
- * - give a batch consecutive places in the order, unless it lacks `atomicBatch`;
+ * - give a batch consecutive places in the order; without `atomicBatch` it is given batches of one event only, and
+ *   keeps the order of the calls;
  * - answer `append` with the ids in the order of the batch, and reject with a HydrantError `unavailable` when the
  *   events are not stored, or when it cannot know;
  * - refuse, in one step with storing, a batch for a topic that has ended (`topic-ended`), and one whose `ifLast` is not
  *   the id of its topic's newest event, trimmed or not (`last-conflict`); a known idempotency key comes before both;
+ * - never read beyond what its tail has carried, so that a reader that has read everything is where the tail is;
+ * - while its log cannot be reached, reject `read`, `state` and `seek` with `unavailable`, say so by `trouble`, and
+ * find
+ *   it again by itself; what its tail missed meanwhile it brings then, or skips;
  * - judge in `read` whether selected events after the cursor were trimmed, and report them in the gap, never silently;
  *   and never report a gap where it knows that no selected event is gone.
  *
@@ -124,8 +180,10 @@ export interface Engine {
    * own. Only valid once `open` has resolved.
    */
   readonly window?: Window
+  /** Where the tail carries only what is followed; undefined where it carries everything. */
+  readonly following?: Following
   /** Takes up work. */
-  open(tail: Tail): Promise<LogBounds>
+  open(tail: Tail, breaks?: TailBreaks): Promise<LogBounds>
   /** The ends of the log as they are now. Only valid once `open` has resolved. */
   bounds(): LogBounds
   /** The offset at which a topic ended, undefined while it goes on. At most `trimmedTopicsMax` ends are remembered. */
@@ -138,12 +196,20 @@ export interface Engine {
    */
   read(request: ReadRequest): Promise<History>
   /**
-   * Reads state: of each topic and key the newest retained event at or before `to`, in log order, but for keyed events
-   * with empty data, which delete their key. Events without a key count as one key. Answers like `read`.
+   * Reads state: of each topic and key the newest retained event of the selection at or before `to`, in log order, but
+   * for keyed events with empty data, which delete their key. Events without a key count as one key. Events of types
+   * that are not selected count for nothing. Answers like `read`.
    */
   state(request: StateRequest): Promise<LogRange>
   /** The offset after which a stream must start to contain what was asked for, and no more. */
   seek(seek: Seek, selection: Selection): Promise<number>
+  /**
+   * Resolves when the tail has brought, or skipped, all that the log had when this was called, of what is followed; and
+   * when every epoch of then is in the table. Only of engines that are `shared`. Rejects with `unavailable`.
+   */
+  synced?(): Promise<void>
+  /** What keeps it from working, of an engine that can lose its log for a while and find it again. */
+  trouble?(): Trouble | undefined
   /** Ends. What is under way is finished or rejected. */
   close(): Promise<void>
 }

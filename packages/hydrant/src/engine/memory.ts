@@ -3,8 +3,9 @@
 import { Epochs } from '../hub/epochs.ts'
 import { LogEvent, type CheckedEvent } from '../hub/event.ts'
 import { resolveLimits, type Limits } from '../hub/limits.ts'
+import { isConflated } from '../hub/lag.ts'
 import type { Selection } from '../hub/selection.ts'
-import { Window } from '../hub/window.ts'
+import { contentBytes, Window, type SelectedTypes } from '../hub/window.ts'
 import type {
   Engine,
   EngineCapabilities,
@@ -20,7 +21,7 @@ import type {
 } from './engine.ts'
 import { IdempotencyKeys } from './idempotency.ts'
 import { Topics } from './topics.ts'
-import { Trimmed } from './trimmed.ts'
+import { Trimmed, type Judgement } from './trimmed.ts'
 
 /** Options of {@link MemoryEngine}. */
 export interface MemoryEngineOptions {
@@ -47,6 +48,8 @@ export class MemoryEngine implements Engine {
   readonly #trimmed: Trimmed
   /** Of these only such as were the newest of their key when they went. */
   readonly #trimmedNewest: Trimmed
+  /** The newest of their key and type: of other types there may have been newer ones. */
+  readonly #trimmedNewestOfType: Trimmed
   readonly #keys: IdempotencyKeys
   readonly #topics: Topics
   readonly #nowMs: () => number
@@ -60,9 +63,13 @@ export class MemoryEngine implements Engine {
     this.#epochs = new Epochs([{ name: this.#epoch, first: 0 }], limits.epochsMax)
     this.#trimmed = new Trimmed(limits.trimmedTopicsMax)
     this.#trimmedNewest = new Trimmed(limits.trimmedTopicsMax)
+    this.#trimmedNewestOfType = new Trimmed(limits.trimmedTopicsMax)
     this.#topics = new Topics(limits.trimmedTopicsMax)
     this.#keys = new IdempotencyKeys(limits, this.#nowMs)
-    this.window = new Window({ bytesMax: limits.windowBytes, onTrim: (event) => this.#noteTrimmed(event) })
+    this.window = new Window({
+      bytesMax: contentBytes(limits.windowBytes),
+      onTrim: (event) => this.#noteTrimmed(event),
+    })
   }
 
   async open(tail: Tail): Promise<LogBounds> {
@@ -85,18 +92,29 @@ export class MemoryEngine implements Engine {
 
   async read(request: ReadRequest): Promise<History> {
     const { after, selection, latest = false } = request
-    const trimmed = latest ? this.#trimmedNewest : this.#trimmed
-    const judgement = after < this.window.floor ? trimmed.judge(after, selection) : undefined
+    const judgement = after < this.window.floor ? this.#judge(request) : undefined
     const isGone = judgement !== undefined && judgement.gone !== false
     const gap = isGone ? { to: judgement.to, certain: judgement.certain, count: undefined } : undefined
-    return { gap, ...this.#read(request, latest ? isNewest : () => true) }
+    const isWanted = (event: LogEvent): boolean => !latest || !isConflated(event, selection, this.window)
+    return { gap, ...this.#read(request, isWanted) }
+  }
+
+  #judge({ after, selection, latest = false }: ReadRequest): Judgement {
+    if (!latest) return this.#trimmed.judge(after, selection)
+    const newest = this.#trimmedNewest.judge(after, selection)
+    if (selection.types === undefined) return newest
+    const ofType = this.#trimmedNewestOfType.judge(after, selection)
+    if (selection.types.size === 1 || ofType.gone !== true || newest.gone === true) return ofType
+    return { gone: 'unknown', to: ofType.to, certain: false } // another one of its types may have stood for it
   }
 
   async state(request: StateRequest): Promise<LogRange> {
-    const { after, to } = request
+    const { after, to, selection } = request
     if (after >= to) return { events: [], to }
-    const isState = ({ offset, supersededBy, key, data }: LogEvent): boolean =>
-      offset <= to && (supersededBy === 0 || supersededBy > to) && (key === undefined || data.length > 0)
+    const isState = (event: LogEvent): boolean =>
+      event.offset <= to &&
+      !this.window.isSuperseded(event, selection, to) &&
+      (event.key === undefined || event.data.length > 0)
     const range = this.#read(request, isState)
     return { events: range.events, to: Math.min(range.to, to) }
   }
@@ -127,7 +145,9 @@ export class MemoryEngine implements Engine {
 
   #noteTrimmed(event: LogEvent): void {
     this.#trimmed.note(event)
-    if (!event.isSuperseded) this.#trimmedNewest.note(event)
+    const isNewest = event.key === undefined || event.supersededBy === 0
+    if (isNewest) this.#trimmedNewest.note(event)
+    if (isNewest || !this.window.isSuperseded(event, only(event.type))) this.#trimmedNewestOfType.note(event)
   }
 
   #append(batch: readonly CheckedEvent[], ifLast: IfLast | undefined): readonly string[] {
@@ -143,8 +163,8 @@ export class MemoryEngine implements Engine {
   }
 }
 
-function isNewest(event: LogEvent): boolean {
-  return !event.isSuperseded
+function only(type: string): SelectedTypes {
+  return { types: new Set([type]), matchesType: (other) => other === type }
 }
 
 /** Looked at in one reading: about a millisecond. */

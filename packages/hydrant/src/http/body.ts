@@ -8,14 +8,21 @@ export async function readBody(
   bytesMax: number,
   code: 'event-too-large' | 'batch-too-large',
 ): Promise<Uint8Array> {
+  let only: Uint8Array | undefined // a body that came in one part is that part: most do, and need no copy
   const whole = new Growing()
   for await (const part of body) {
-    if (whole.length + part.length > bytesMax) {
+    if ((only ?? whole).length + part.length > bytesMax) {
       throw new HydrantError(code, `The body has more than ${bytesMax} bytes.`)
     }
+    if (only === undefined && whole.length === 0) {
+      only = part
+      continue
+    }
+    if (only !== undefined) whole.append(only)
+    only = undefined
     whole.append(part)
   }
-  return whole.bytes
+  return only ?? whole.bytes
 }
 
 /** Bytes that grow: copied together as they come, for parts of one byte each would cost 400 times what they hold. */

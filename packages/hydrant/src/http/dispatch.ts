@@ -17,6 +17,8 @@ export interface Rooms {
   readonly hub: Hub
   readonly connections: Connections
   readonly origins: Origins
+  /** Whether streams are compressed for those who accept it. */
+  readonly compresses: boolean
 }
 
 /** Whether a path is one of ours; others are left to the application around. */
@@ -40,10 +42,10 @@ export async function dispatch(rooms: Rooms, request: HttpRequest): Promise<Answ
 }
 
 async function route(rooms: Rooms, request: HttpRequest, origin: string | undefined): Promise<Answer> {
-  const { hub, connections, origins } = rooms
+  const { hub, origins } = rooms
   const { method, path } = request
   if (isEventsPath(path)) {
-    if (method === 'GET') return subscribe(hub, connections, request)
+    if (method === 'GET') return subscribe(rooms, request)
     if (method === 'OPTIONS')
       return { ...textReply(204, ''), headers: { allow: 'GET, POST, OPTIONS', ...origins.preflight(origin) } }
     if (method !== 'POST') throw new MethodNotAllowed(method, 'GET, POST, OPTIONS')

@@ -2,7 +2,7 @@
 
 import { HydrantError, problemOf } from '../hub/errors.ts'
 import type { Connection } from '../transport/connection.ts'
-import type { StreamFormat, StreamKind } from '../transport/sse.ts'
+import type { Coding, StreamFormat, StreamKind } from '../transport/sse.ts'
 
 /** A request, reduced to what the rooms behind need. */
 export interface HttpRequest {
@@ -31,6 +31,7 @@ export interface StreamReply {
   readonly kind: 'stream'
   readonly headers: Readonly<Record<string, string>>
   readonly stream: StreamKind
+  readonly coding: Coding
   /** Called with the connection once the head was sent. */
   begin(connection: Connection, format: StreamFormat): void
 }

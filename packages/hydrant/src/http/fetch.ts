@@ -1,6 +1,8 @@
 // The handler in fetch style: a Request in, a Response out. For Hono, Next, Deno, Bun and service workers.
 
 import type { StreamFormats } from '../transport/sse.ts'
+import type { Connection, ConnectionOwner } from '../transport/connection.ts'
+import { connectionOf } from '../transport/gzip-connection.ts'
 import { FetchConnection } from '../transport/fetch-connection.ts'
 import { HydrantError } from '../hub/errors.ts'
 import { dispatch, type Rooms } from './dispatch.ts'
@@ -23,10 +25,17 @@ export function fetchHandler(rooms: Rooms, formats: StreamFormats, basePath: str
       return new Response(hasBody ? answer.body : null, { status: answer.status, headers: answer.headers })
     }
     if (request.signal.aborted) throw request.signal.reason
-    const connection = new FetchConnection(answer.stream === 'ndjson' ? 'ndjson' : 'sse', rooms.connections)
+    const { stream, coding, headers } = answer
+    let body: FetchConnection['body'] | undefined
+    const open = (owner: ConnectionOwner): Connection => {
+      const inner = new FetchConnection(stream === 'ndjson' ? 'ndjson' : 'sse', owner)
+      body = inner.body
+      return inner
+    }
+    const connection = connectionOf(coding, 'bare', open, rooms.connections)
     request.signal.addEventListener('abort', () => connection.destroy(), { once: true })
-    answer.begin(connection, formats.get(answer.stream, 'bare'))
-    return new Response(connection.body, { status: 200, headers: answer.headers })
+    answer.begin(connection, formats.get(stream, 'bare', coding))
+    return new Response(body, { status: 200, headers })
   }
 }
 

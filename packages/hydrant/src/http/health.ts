@@ -9,10 +9,13 @@ export function livez(): Reply {
 }
 
 /**
- * `/readyz`: 200 once the log is open, 503 before, and from the wish to stop on, so that a load balancer looks
- * elsewhere.
+ * `/readyz`: 200 once the log is open; 503 before, while the log cannot be reached, and from the wish to stop on, so
+ * that a load balancer looks elsewhere. Streams that are open stay open all the while.
  */
 export function readyz(hub: Hub): Reply {
   if (hub.isClosing) return textReply(503, 'shutting down\n')
-  return hub.isOpen ? textReply(200, 'ok\n') : textReply(503, 'the log is not open\n')
+  if (!hub.isOpen) return textReply(503, 'the log is not open\n')
+  const trouble = hub.engine.trouble?.()
+  if (trouble === undefined) return textReply(200, 'ok\n')
+  return textReply(503, `degraded since ${new Date(trouble.sinceMs).toISOString()}: ${trouble.reason}\n`)
 }

@@ -51,6 +51,12 @@ function qualityOf(offer: string, ranges: readonly Range[]): number {
   return range?.quality ?? 0
 }
 
+/** Whether `Accept-Encoding` names gzip (RFC 9110, 12.5.3). `*` is not enough: who means it, says it. */
+export function acceptsGzip(acceptEncoding: string | undefined): boolean {
+  const ranges = (acceptEncoding ?? '').split(',').map(parseRange)
+  return ranges.some(({ media, quality }) => media === 'gzip' && quality > 0)
+}
+
 /** A body's media type without its parameters, in lower case; empty when none is given. */
 export function mediaOf(contentType: string | undefined): string {
   return (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''

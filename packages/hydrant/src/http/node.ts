@@ -3,6 +3,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { HydrantError } from '../hub/errors.ts'
+import type { Connection, ConnectionOwner } from '../transport/connection.ts'
+import { connectionOf } from '../transport/gzip-connection.ts'
 import { SocketConnection } from '../transport/socket-connection.ts'
 import type { StreamFormats } from '../transport/sse.ts'
 import { WritableConnection } from '../transport/writable-connection.ts'
@@ -63,7 +65,7 @@ export function nodeHandler(rooms: Rooms, formats: StreamFormats, basePath: stri
 
 /** Path below the base path, undefined when it is not below it, and query of a request. */
 export function targetOf(
-  request: IncomingMessage,
+  request: Pick<IncomingMessage, 'url'>,
   basePath: string,
 ): { readonly path: string | undefined; readonly query: URLSearchParams } {
   const target = (request.url ?? '/').replace(/^https?:\/\/[^/?]*/i, '') // the absolute form: RFC 9112, 3.2.2
@@ -108,8 +110,9 @@ function giveStream(call: Call, answer: StreamReply): void {
   if (request.httpVersionMajor !== 1) {
     response.writeHead(200, answer.headers)
     response.flushHeaders()
-    answer.begin(new WritableConnection(response, transport, rooms.connections), formats.get(answer.stream, 'bare'))
-    return
+    const open = (owner: ConnectionOwner): Connection => new WritableConnection(response, transport, owner)
+    const connection = connectionOf(answer.coding, 'bare', open, rooms.connections)
+    return answer.begin(connection, formats.get(answer.stream, 'bare', answer.coding))
   }
   const isChunked = request.httpVersionMinor >= 1
   const framing = isChunked ? { 'transfer-encoding': 'chunked' } : { connection: 'close' }
@@ -120,8 +123,10 @@ function giveStream(call: Call, answer: StreamReply): void {
     streaming.delete(socket)
     response.end()
   }
-  const connection = new SocketConnection(socket, transport, finish, rooms.connections)
-  answer.begin(connection, formats.get(answer.stream, isChunked ? 'chunked' : 'bare'))
+  const around = isChunked ? 'chunked' : 'bare'
+  const open = (owner: ConnectionOwner): Connection => new SocketConnection(socket, transport, finish, owner)
+  const connection = connectionOf(answer.coding, around, open, rooms.connections)
+  answer.begin(connection, formats.get(answer.stream, around, answer.coding))
 }
 
 /** The body, also when a body parser before us has read it (`request.body` of Express). */

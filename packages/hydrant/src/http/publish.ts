@@ -23,7 +23,7 @@ const LINE_OVERHEAD = 4_096
 
 /** Answers `POST /events` and `POST /events/<topic>`. */
 export async function publish(hub: Hub, request: HttpRequest): Promise<Reply> {
-  checkKeys(request.query, ['type', 'key', 'end', 'ifLast'])
+  checkKeys(request.query, ['type', 'key', 'end', 'ifLast', 'atomic'])
   const encoding = request.header('content-encoding') ?? 'identity'
   if (encoding !== 'identity') {
     throw new HydrantError(
@@ -76,7 +76,14 @@ function optionsOf(request: HttpRequest): PublishOptions {
     idempotencyKey: request.header('idempotency-key'),
     ifLast: mapOne(query, 'ifLast', parseIfLast),
     ends: mapOne(query, 'end', (text) => parseFlag('end', text)),
+    waitMs: waitOf(request.header('prefer')),
   }
+}
+
+/** `Prefer: wait=10` (RFC 7240, 4.3): seconds to wait for a log that cannot be reached. */
+function waitOf(prefer: string | undefined): number | undefined {
+  const seconds = /(?:^|,)\s*wait\s*=\s*"?(\d{1,6})"?\s*(?:$|[,;])/i.exec(prefer ?? '')?.[1]
+  return seconds === undefined ? undefined : Number(seconds) * 1_000
 }
 
 function parseIfLast(text: string): string {
@@ -89,13 +96,29 @@ async function publishBatch(hub: Hub, request: HttpRequest, parse: (value: unkno
   const body = await jsonOf(hub, request)
   if (!Array.isArray(body)) return publishOne(hub, request, parse(body))
   const events = body.map((value: unknown, at) => locate(`Event ${at}`, () => parse(value)))
-  const ids = await hub.publishBatch(events, optionsOf(request))
+  const options = optionsOf(request)
+  if (mapOne(request.query, 'atomic', (text) => parseFlag('atomic', text)) === false) {
+    return jsonReply(200, { results: await publishEach(hub, events, options) })
+  }
+  const ids = await hub.publishBatch(events, options)
   return jsonReply(200, { ids })
+}
+
+/** Each event for itself: an id, or why it was not stored. */
+async function publishEach(hub: Hub, events: readonly EventInput[], options: PublishOptions): Promise<unknown[]> {
+  if (options.idempotencyKey !== undefined || options.ifLast !== undefined || options.ends === true) {
+    throw new HydrantError(
+      'malformed-query',
+      'Idempotency keys, ifLast and end are for events that are stored as one, not with atomic=false.',
+    )
+  }
+  const stored = await hub.publishEach(events, options)
+  return stored.map((one) => ('error' in one ? { error: one.error.problem } : one))
 }
 
 /** Lines as they come, each group acknowledged by the log before more is read. */
 async function publishLines(hub: Hub, request: HttpRequest, topic: string | undefined): Promise<Reply> {
-  const { idempotencyKey, ifLast, ends } = optionsOf(request)
+  const { idempotencyKey, ifLast, ends, waitMs } = optionsOf(request)
   if (idempotencyKey !== undefined || ifLast !== undefined || ends === true) {
     throw new HydrantError(
       'malformed-idempotency-key',
@@ -108,9 +131,12 @@ async function publishLines(hub: Hub, request: HttpRequest, topic: string | unde
     for await (const lines of readLines(request.body, hub.limits.eventBytesMax * 2 + LINE_OVERHEAD)) {
       const { events, fault } = await parseLines(hub, lines, line, topic)
       for (let at = 0; at < events.length; at += hub.limits.batchEventsMax) {
-        const ids = await hub.publishChecked(events.slice(at, at + hub.limits.batchEventsMax))
-        progress.published += ids.length
-        progress.lastId = ids.at(-1) ?? ''
+        const group = events.slice(at, at + hub.limits.batchEventsMax)
+        for (const stored of await hub.publishChecked(group, { waitMs })) {
+          if ('error' in stored) throw stored.error
+          progress.published += 1
+          progress.lastId = stored.id
+        }
       }
       if (fault !== undefined) throw fault
       line += lines.length

@@ -49,7 +49,10 @@ export class LogEvent {
    */
   readonly encodings: (Uint8Array | undefined)[] = []
 
-  /** The offset of the next event of the same topic and key in the window; 0 while this is the newest. */
+  /**
+   * The offset of the next event of the same topic and key in the window, of whatever type; 0 while this is the newest.
+   * What that means to a selection: `window.isSuperseded`.
+   */
   supersededBy = 0
 
   constructor(epoch: string, offset: number, timeMs: number, event: CheckedEvent) {
@@ -70,11 +73,6 @@ export class LogEvent {
   /** The JSON of the data, as a value; the data itself where it is none. Parsed anew each time it is asked for. */
   get value(): unknown {
     return typeof this.data === 'string' ? (valueOf(this.data) ?? this.data) : this.data
-  }
-
-  /** Whether a newer event of its key stands for its state. Events without a key stand for themselves. */
-  get isSuperseded(): boolean {
-    return this.supersededBy > 0 && this.key !== undefined
   }
 
   /** What it costs in memory before it is encoded, about. */

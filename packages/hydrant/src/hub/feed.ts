@@ -13,4 +13,8 @@ export interface Feed {
   readonly selection: Selection
   /** A new event of the selection, called once for each, in log order. Must not throw, and must not take long. */
   offer(event: LogEvent): void
+  /** The window begins anew, after what was offered last: what came in between has to be read. */
+  skip(): void
+  /** Everything after this offset is no part of the log any more. What was offered of it must not be given out. */
+  undo(to: number): void
 }

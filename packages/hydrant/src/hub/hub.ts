@@ -4,34 +4,35 @@
 //
 // One way: nothing below calls back up but the tail, with a range of events.
 
-import { CONTROL_TYPES, type LagPolicy } from 'hydrant-client/wire'
-import type { Engine, LogRange } from '../engine/engine.ts'
+import type { Gap, LagPolicy } from 'hydrant-client/wire'
+import type { Engine } from '../engine/engine.ts'
+import { Appender, endOf, type AppendOptions, type Stored } from './appender.ts'
 import type { Clock } from './clock.ts'
 import { Counters } from './counters.ts'
+import type { LiveNotice, LoadSnapshot, SnapshotNotice } from './delivery.ts'
 import { HydrantError } from './errors.ts'
 import { checkEvent, type CheckedEvent, type EventInput } from './event.ts'
 import type { Feed } from './feed.ts'
-import { fingerprintOf } from './fingerprint.ts'
+import { Intake } from './intake.ts'
+import { judgeLagBy, type LagPolicies } from './lag.ts'
 import { resolveLimits, type Limits } from './limits.ts'
-import { Router } from './router.ts'
 import { SchemaCheck, type InputOf, type OutputOf, type Schemas } from './schema.ts'
 import { Selection } from './selection.ts'
 import { publishFrom, type PublishFromOptions } from './source.ts'
 import { findStart, isStartNamed, type Start, type StartRequest } from './start.ts'
-import { Subscription } from './subscription.ts'
-import { parseTopic, quote } from './topic.ts'
-import { Window } from './window.ts'
+import { Subscription, type Beginning, type SubscriptionSource } from './subscription.ts'
+import { parseTopic } from './topic.ts'
+import type { Window } from './window.ts'
 
-/** Appends in one turn of the event loop, each of a batch of any size. */
-const APPENDS_PER_TURN = 256
+type AnySubscription = Subscription<unknown, LiveNotice | SnapshotNotice<object>>
 
 /** What a hub is made of. */
 export interface HubParts<Of extends Schemas = Schemas> {
   readonly engine: Engine
   readonly clock: Clock
   readonly limits?: Partial<Limits>
-  /** What happens to subscribers that cannot keep up and do not say themselves. Default `disconnect`. */
-  readonly lag?: LagPolicy
+  /** What happens to subscribers that cannot keep up and do not say themselves, by topic. Default `disconnect`. */
+  readonly lag?: LagPolicies
   /** What the data of topics must be, by topic or pattern. Default: anything. */
   readonly schemas?: Of
   /**
@@ -47,14 +48,7 @@ export type TypedInput<Of extends Schemas, Topic extends string> = EventInput<In
 }
 
 /** Options of a publish. */
-export interface PublishOptions {
-  /** A retry with the same key stores nothing and answers the first ids; with another body it is an error. */
-  readonly idempotencyKey?: string | undefined
-  /** Only if the topic's newest event has this id; `none`: only if it has none. Else it is refused, `last-conflict`. */
-  readonly ifLast?: string | undefined
-  /** The topics of these events end with them: subscribers are told, and nothing can be published after. */
-  readonly ends?: boolean | undefined
-}
+export type PublishOptions = AppendOptions
 
 /** Options of an in-process subscription. */
 export interface SubscribeOptions extends Omit<StartRequest, 'state'> {
@@ -64,34 +58,48 @@ export interface SubscribeOptions extends Omit<StartRequest, 'state'> {
   readonly capacityEvents?: number
   /** Ends it. */
   readonly signal?: AbortSignal
+  readonly state?: undefined
+  readonly snapshot?: undefined
+}
+
+/** Options of a subscription that begins with the newest event of each topic and key, and again after each gap. */
+export interface SubscribeStateOptions extends Omit<SubscribeOptions, 'state'> {
+  readonly state: 'latest'
+}
+
+/** Options of a subscription that begins with what the program itself loads, and again after each gap. */
+export interface SubscribeSnapshotOptions<Loaded extends object> extends Omit<SubscribeOptions, 'snapshot'> {
+  readonly snapshot: LoadSnapshot<Loaded>
 }
 
 /** One log and everybody who follows it. Usable at once: what needs the engine waits until it is open. */
 export class Hub<Of extends Schemas = Schemas> {
   readonly limits: Limits
-  readonly lag: LagPolicy
+  /** What happens to a subscriber of a selection that cannot keep up, when it does not say itself. */
+  readonly lagOf: (selection: Selection) => LagPolicy
   readonly counters: Counters = new Counters()
   readonly engine: Engine
   readonly clock: Clock
   /** Resolves when the engine is open; rejects with its error when it cannot be. */
   readonly ready: Promise<void>
-  #window: Window | undefined
-  readonly #router = new Router()
-  readonly #subscriptions = new Set<Subscription>()
+  readonly #appender: Appender
+  readonly #intake: Intake
+  readonly #subscriptions = new Set<AnySubscription>()
   readonly #closers: (() => Promise<void>)[] = []
   readonly #onError: (error: unknown) => void
   readonly #schemas: SchemaCheck
   #closing: Promise<void> | undefined
-  #turn: { appends: number; readonly ended: Promise<void> } | undefined
 
   constructor(parts: HubParts<Of>) {
     this.limits = resolveLimits(parts.limits)
-    this.lag = parts.lag ?? 'disconnect'
+    this.lagOf = judgeLagBy(parts.lag ?? 'disconnect')
     this.engine = parts.engine
     this.clock = parts.clock
     this.#onError = parts.onError ?? throwOutside
     this.#schemas = new SchemaCheck(parts.schemas ?? {})
-    this.ready = this.#open()
+    this.#appender = new Appender(this)
+    this.#intake = new Intake(this)
+    this.ready = this.#intake.open()
     this.ready.catch(() => {}) // told to everyone who awaits it
   }
 
@@ -108,20 +116,33 @@ export class Hub<Of extends Schemas = Schemas> {
     events: readonly TypedInput<Of, Topic>[],
     options: PublishOptions = {},
   ): Promise<readonly string[]> {
-    if (events.length > this.limits.batchEventsMax) {
-      throw new HydrantError(
-        'batch-too-large',
-        `The batch has ${events.length} events; at most ${this.limits.batchEventsMax} may be.`,
-      )
-    }
-    const batch: CheckedEvent[] = []
-    for (const [at, event] of events.entries()) batch.push(await this.#checkInBatch(event, at, events.length))
+    const batch = await this.#checkBatch(events)
     return batch.length === 0 ? [] : this.#append(batch, options)
   }
 
-  /** @internal Publishes events that `check` has passed, all or none, without checking them again. */
-  async publishChecked(batch: readonly CheckedEvent[]): Promise<readonly string[]> {
-    return batch.length === 0 ? [] : this.#append(batch, {})
+  /**
+   * Publishes each event for itself, in this order, and answers for each: an id, or the error that kept it out. For
+   * engines that cannot store several as one, and for publishers to whom that does not matter. Rejects when an event is
+   * malformed, before any is stored.
+   */
+  async publishEach<Topic extends string>(
+    events: readonly TypedInput<Of, Topic>[],
+    options: Pick<PublishOptions, 'waitMs'> = {},
+  ): Promise<readonly Stored[]> {
+    const batch = await this.#checkBatch(events)
+    await this.#isOpenForPublishing()
+    return this.#appender.each(batch, options)
+  }
+
+  /**
+   * @internal Publishes events that `check` has passed, without checking them again: as one where the engine can do
+   * that, else each for itself.
+   */
+  async publishChecked(batch: readonly CheckedEvent[], options: PublishOptions): Promise<readonly Stored[]> {
+    if (batch.length === 0) return []
+    if (this.engine.capabilities.atomicBatch) return (await this.#append(batch, options)).map((id) => ({ id }))
+    await this.#isOpenForPublishing()
+    return this.#appender.each(batch, options)
   }
 
   /**
@@ -156,29 +177,51 @@ export class Hub<Of extends Schemas = Schemas> {
   /** Follows topics and patterns in this process. Throws a HydrantError when a name is malformed. */
   subscribe<Topic extends string>(
     topics: Topic | readonly Topic[],
-    options: SubscribeOptions = {},
-  ): Subscription<OutputOf<Of, Topic>> {
+    options?: SubscribeOptions,
+  ): Subscription<OutputOf<Of, Topic>>
+  /** The same, beginning with the state: its events, then a {@link LiveNotice}, then everything after. */
+  subscribe<Topic extends string>(
+    topics: Topic | readonly Topic[],
+    options: SubscribeStateOptions,
+  ): Subscription<OutputOf<Of, Topic>, LiveNotice>
+  /** The same, beginning with a {@link SnapshotNotice} of what the loader loads, then everything after its position. */
+  subscribe<Topic extends string, Loaded extends object>(
+    topics: Topic | readonly Topic[],
+    options: SubscribeSnapshotOptions<Loaded>,
+  ): Subscription<OutputOf<Of, Topic>, SnapshotNotice<Loaded>>
+  subscribe<Topic extends string>(
+    topics: Topic | readonly Topic[],
+    options: SubscribeOptions | SubscribeStateOptions | SubscribeSnapshotOptions<object> = {},
+  ): Subscription<OutputOf<Of, Topic>, LiveNotice | SnapshotNotice<object>> {
     const selection = this.select(typeof topics === 'string' ? [topics] : topics, options.types)
-    const source = {
+    const { signal, capacityEvents: capacity = this.limits.capacityEvents } = options
+    const onAbort = (): void => subscription.end()
+    const source: SubscriptionSource = {
       engine: this.engine,
       window: () => this.window,
-      idAt: (offset: number) => this.idAt(offset),
-      endOf: (of: Selection) => this.endOf(of),
+      floorOf: (of) => this.floorOf(of),
+      undone: () => this.undone,
+      undoneGap: (of, cursor, to) => this.undoneGap(of, cursor, to),
+      idAt: (offset) => this.idAt(offset),
+      endOf: (of) => this.endOf(of),
       ended: () => {
         signal?.removeEventListener('abort', onAbort)
         this.#forget(subscription)
       },
     }
-    const subscription = new Subscription<OutputOf<Of, Topic>>(
+    const beginning = this.#beginningOf(options, selection)
+    const request: StartRequest =
+      beginning === undefined ? { ...options, state: undefined } : { ...options, state: 'latest' }
+    const start = this.start(request, selection)
+    const subscription = new Subscription<OutputOf<Of, Topic>, LiveNotice | SnapshotNotice<object>>({
       source,
       selection,
-      this.start(options, selection),
-      options.capacityEvents ?? this.limits.capacityEvents,
-    )
+      start,
+      capacity,
+      beginning,
+    })
     this.#subscriptions.add(subscription)
-    this.#router.add(subscription)
-    const { signal } = options
-    const onAbort = (): void => subscription.end()
+    this.#intake.addFeed(subscription)
     signal?.addEventListener('abort', onAbort)
     if (this.#closing !== undefined || signal?.aborted === true) subscription.end()
     return subscription
@@ -200,13 +243,14 @@ export class Hub<Of extends Schemas = Schemas> {
 
   /** Whether the engine is open. */
   get isOpen(): boolean {
-    return this.#window !== undefined
+    return this.#intake.window !== undefined
   }
 
   /** The newest part of the log. Only valid once `ready` has resolved. */
   get window(): Window {
-    if (this.#window === undefined) throw new HydrantError('unavailable', 'The log is not open yet.')
-    return this.#window
+    const { window } = this.#intake
+    if (window === undefined) throw new HydrantError('unavailable', 'The log is not open yet.')
+    return window
   }
 
   /** The id of a position in the log, also of one that no event has. */
@@ -222,8 +266,13 @@ export class Hub<Of extends Schemas = Schemas> {
   /** Finds where a stream starts. */
   async start(request: StartRequest, selection: Selection): Promise<Start> {
     await this.ready
-    const isOver = !isStartNamed(request) && this.endOf(selection) !== undefined
-    return findStart(this.engine, isOver ? { earliest: true } : request, selection)
+    await this.#intake.follow(selection)
+    for (;;) {
+      const { undone } = this
+      const isOver = !isStartNamed(request) && this.endOf(selection) !== undefined
+      const start = await findStart(this.engine, isOver ? { earliest: true } : request, selection)
+      if (undone === this.undone) return start
+    }
   }
 
   /** @internal Tells of an error that nobody awaits. */
@@ -233,12 +282,32 @@ export class Hub<Of extends Schemas = Schemas> {
 
   /** @internal Offers new events to a feed, from now on. */
   addFeed(feed: Feed): void {
-    this.#router.add(feed)
+    this.#intake.addFeed(feed)
   }
 
   /** @internal Stops. */
   removeFeed(feed: Feed): void {
-    this.#router.remove(feed)
+    this.#intake.removeFeed(feed)
+  }
+
+  /** @internal Every selected event after this offset is in the window. */
+  floorOf(selection: Selection): number {
+    return this.#intake.floorOf(selection)
+  }
+
+  /** @internal See {@link Intake.undone}. */
+  get undone(): number {
+    return this.#intake.undone
+  }
+
+  /** @internal See {@link Intake.undoneGap}. */
+  undoneGap(selection: Selection, cursor: number, to: number): Gap | undefined {
+    return this.#intake.undoneGap(selection, cursor, to)
+  }
+
+  /** @internal See {@link Intake.onUndo}. */
+  onUndo(listener: (to: number) => void): void {
+    this.#intake.onUndo(listener)
   }
 
   /** @internal Something that must end before the engine does. */
@@ -246,62 +315,33 @@ export class Hub<Of extends Schemas = Schemas> {
     this.#closers.push(closer)
   }
 
-  async #open(): Promise<void> {
-    const { head } = await this.engine.open((range) => this.#receive(range))
-    this.#window = this.engine.window ?? new Window({ bytesMax: this.limits.windowBytes, after: head })
-  }
-
-  #receive(range: LogRange): void {
-    if (this.engine.window === undefined) for (const event of range.events) this.window.append(event)
-    for (const event of range.events) {
-      this.counters.published += 1
-      this.counters.publishedBytes += event.data.length
-      this.#router.offer(event)
-    }
-  }
-
   async #append(batch: readonly CheckedEvent[], options: PublishOptions): Promise<readonly string[]> {
-    const { idempotencyKey: key, ifLast, ends = false } = options
-    if (key !== undefined && (key === '' || key.length > this.limits.nameBytesMax)) {
-      throw new HydrantError(
-        'malformed-idempotency-key',
-        `The idempotency key ${quote(key)} must be 1 to ${this.limits.nameBytesMax} characters.`,
-      )
-    }
+    await this.#isOpenForPublishing()
+    return this.#appender.append(batch, options)
+  }
+
+  async #isOpenForPublishing(): Promise<void> {
     if (this.#closing !== undefined)
       throw new HydrantError('shutting-down', 'The hub is closing; publish again to the next one.')
     await this.ready
-    await this.#breathe()
-    const all = ends ? [...batch, ...endsOf(batch)] : batch
-    const idempotency = key === undefined ? undefined : { key, fingerprint: fingerprintOf(all) }
-    const ids = await this.engine.append(all, idempotency, ifLast)
-    return ids.slice(0, batch.length)
-  }
-
-  /**
-   * Lets the event loop turn after every few appends. An engine that answers at once would otherwise let a loop of
-   * `await hub.publish(…)` run for ever, while no socket is read or written.
-   */
-  #breathe(): Promise<void> | undefined {
-    this.#turn ??= this.#newTurn()
-    this.#turn.appends += 1
-    return this.#turn.appends > APPENDS_PER_TURN ? this.#turn.ended : undefined
-  }
-
-  /** All who wait for a turn to end wait for the same promise, and so go on in their order. */
-  #newTurn(): { appends: number; readonly ended: Promise<void> } {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.clock.defer(() => {
-      this.#turn = undefined
-      resolve()
-    })
-    return { appends: 0, ended: promise }
   }
 
   async #publish(event: EventInput, options: PublishOptions): Promise<string> {
     const [id] = await this.#append([await this.check(event)], options)
     if (id === undefined) throw new HydrantError('unavailable', 'The engine gave no id for the event.')
     return id
+  }
+
+  async #checkBatch(events: readonly EventInput[]): Promise<readonly CheckedEvent[]> {
+    if (events.length > this.limits.batchEventsMax) {
+      throw new HydrantError(
+        'batch-too-large',
+        `The batch has ${events.length} events; at most ${this.limits.batchEventsMax} may be.`,
+      )
+    }
+    const batch: CheckedEvent[] = []
+    for (const [at, event] of events.entries()) batch.push(await this.#checkInBatch(event, at, events.length))
+    return batch
   }
 
   async #checkInBatch(event: EventInput, at: number, of: number): Promise<CheckedEvent> {
@@ -314,9 +354,28 @@ export class Hub<Of extends Schemas = Schemas> {
     }
   }
 
-  #forget(subscription: Subscription): void {
+  #beginningOf(
+    { state, snapshot: load }: SubscribeOptions | SubscribeStateOptions | SubscribeSnapshotOptions<object>,
+    selection: Selection,
+  ): Beginning<LiveNotice | SnapshotNotice<object>> | undefined {
+    if (load !== undefined) {
+      const { topics } = selection
+      const types = selection.types === undefined ? undefined : [...selection.types]
+      return {
+        hasState: false,
+        notice: async (position, signal) => {
+          const id = this.idAt(position)
+          return { id, snapshot: await load({ topics, types, id, signal }) }
+        },
+      }
+    }
+    if (state === undefined) return undefined
+    return { hasState: true, notice: (position) => ({ id: this.idAt(position), live: true }) }
+  }
+
+  #forget(subscription: AnySubscription): void {
     this.#subscriptions.delete(subscription)
-    this.#router.remove(subscription)
+    this.#intake.removeFeed(subscription)
   }
 
   async #close(): Promise<void> {
@@ -326,16 +385,9 @@ export class Hub<Of extends Schemas = Schemas> {
     const cancel = this.clock.after(this.limits.closeMs, deadline.resolve)
     await Promise.race([closers, deadline.promise])
     cancel()
+    this.#intake.close()
     await this.engine.close()
   }
-}
-
-function endOf(topic: string): CheckedEvent {
-  return { topic, type: CONTROL_TYPES.end, key: undefined, data: '{}' }
-}
-
-function endsOf(batch: readonly CheckedEvent[]): CheckedEvent[] {
-  return Array.from(new Set(batch.map((event) => event.topic)), endOf)
 }
 
 function throwOutside(error: unknown): void {

@@ -17,7 +17,7 @@ export const LIMITS = {
     unit: 'bytes',
     default: 67_108_864,
     min: 65_536,
-    reason: 'The newest part of the log, in memory: about 65,000 events of 256 bytes with two encodings each.',
+    reason: 'What the process may grow by for the newest part of the log: 30,000 events of 256 bytes, encoded once.',
   },
   eventBytesMax: {
     unit: 'bytes',
@@ -30,6 +30,18 @@ export const LIMITS = {
     default: 10_000,
     min: 1,
     reason: 'Events of one atomic batch: they are held until all are checked. An NDJSON stream has no such bound.',
+  },
+  publishWaitMs: {
+    unit: 'ms',
+    default: 30_000,
+    min: 0,
+    reason: 'How long a publish may ask to wait for a log that cannot be reached, before it is refused.',
+  },
+  publishWaitBytesMax: {
+    unit: 'bytes',
+    default: 16_777_216,
+    min: 0,
+    reason: 'What all of these hold together while they wait; beyond it they are refused at once.',
   },
   batchBytesMax: {
     unit: 'bytes',
@@ -73,6 +85,13 @@ export const LIMITS = {
     default: 64,
     min: 1,
     reason: 'Sockets written in a turn. At 1,000 clients 16/64/256/all gave p99 68/33/30/19 ms, throughput falling.',
+  },
+  shareConnectionsMin: {
+    unit: 'items',
+    default: 8,
+    min: 1,
+    reason:
+      'Connections that read compressed bytes, for a feed to be compressed: it takes 300 KB and 10 to 30 µs a flush.',
   },
   lingerMs: {
     unit: 'ms',

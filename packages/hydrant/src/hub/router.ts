@@ -54,6 +54,15 @@ export class Router {
     for (const feed of feeds) offerTo(feed, event)
   }
 
+  /** Every feed, once. */
+  feeds(): ReadonlySet<Feed> {
+    const feeds = new Set<Feed>()
+    for (const table of [this.#exact, this.#patterns]) {
+      for (const set of table.values()) for (const feed of set) feeds.add(feed)
+    }
+    return feeds
+  }
+
   #table(topic: string): Map<string, Set<Feed>> {
     return isPattern(topic) ? this.#patterns : this.#exact
   }

@@ -1,7 +1,7 @@
 // Where a stream starts (PROTOCOL.md, 4): an id beats everything, then at most one of since, last, earliest; else now.
 
 import { parseId, type Gap } from 'hydrant-client/wire'
-import type { Engine, Seek } from '../engine/engine.ts'
+import type { Engine, ReadRequest, Seek } from '../engine/engine.ts'
 import { HydrantError } from './errors.ts'
 import type { Selection } from './selection.ts'
 import { quote } from './topic.ts'
@@ -28,6 +28,8 @@ export interface Start {
   readonly resumed: boolean
   /** Told first. */
   readonly gap: Gap | undefined
+  /** What is gone up to here was so before the stream began, and is no gap of it. */
+  readonly goneTo: number
   /** Whether that was the head when it was found: nothing of the past follows. */
   readonly isHead: boolean
   /** The state as of this offset comes before what follows it; undefined where no state was asked for. */
@@ -49,13 +51,35 @@ export function checkStart({ sinceMs, last, earliest = false, state }: StartRequ
 export async function findStart(engine: Engine, request: StartRequest, selection: Selection): Promise<Start> {
   checkStart(request)
   if (request.lastEventId !== undefined) {
-    const resumed = resumeFrom(engine, request.lastEventId)
+    const resumed = await resume(engine, request.lastEventId)
     return request.state === undefined ? resumed : resumeOrState(engine, resumed, request.lastEventId, selection)
   }
-  if (request.state !== undefined) return stateStart(engine, undefined)
+  if (request.state !== undefined) return stateStart(engine, selection, undefined)
   const seek = seekOf(request)
-  const after = seek === undefined ? engine.bounds().head : await engine.seek(seek, selection)
-  return { after, resumed: false, gap: undefined, isHead: after === engine.bounds().head }
+  if (seek === undefined) return { ...NOT_RESUMED, after: engine.bounds().head, goneTo: 0, isHead: true }
+  // Looked up first: what goes in between stands before the place that is sought, or is a gap.
+  const goneTo = engine.capabilities.topicRetention ? await goneBefore(engine, { after: 0, selection }) : 0
+  const after = await engine.seek(seek, selection)
+  return { ...NOT_RESUMED, after, goneTo, isHead: after === engine.bounds().head }
+}
+
+const NOT_RESUMED = { resumed: false, gap: undefined } as const
+
+/** Up to where events that a reader would want are gone by now. Who did not come with an id does not miss them. */
+async function goneBefore(
+  engine: Engine,
+  request: Pick<ReadRequest, 'after' | 'selection' | 'latest'>,
+): Promise<number> {
+  const { gap } = await engine.read({ ...request, eventsMax: 1, bytesMax: 1 })
+  return gap?.to ?? 0
+}
+
+/** An id that is not known may come from another writer of the log, whose events our tail has not brought yet. */
+async function resume(engine: Engine, text: string): Promise<Start> {
+  const start = resumeFrom(engine, text)
+  if (start.gap === undefined || engine.synced === undefined) return start
+  await engine.synced()
+  return resumeFrom(engine, text)
 }
 
 function resumeFrom(engine: Engine, text: string): Start {
@@ -65,23 +89,27 @@ function resumeFrom(engine: Engine, text: string): Start {
   const gap: Gap | undefined = known
     ? undefined
     : { from: text, to: epochs.idAt(after), reason: 'epoch', certain: false }
-  return { after, resumed: true, gap, isHead: after === head }
+  return { after, resumed: true, gap, goneTo: 0, isHead: after === head }
 }
 
 /** Where resuming would be a gap, the gap is told and the state is sent again. */
 async function resumeOrState(engine: Engine, start: Start, from: string, selection: Selection): Promise<Start> {
-  if (start.gap !== undefined) return stateStart(engine, start.gap)
+  if (start.gap !== undefined) return stateStart(engine, selection, start.gap)
   const { gap } = await engine.read({ after: start.after, selection, eventsMax: 1, bytesMax: 1 })
   if (gap === undefined) return start
   const { head, epochs } = engine.bounds()
-  return stateStart(engine, { from, to: epochs.idAt(head), reason: 'trimmed', certain: gap.certain })
+  return stateStart(engine, selection, { from, to: epochs.idAt(head), reason: 'trimmed', certain: gap.certain })
 }
 
-/** From before everything, so that a client that is cut before its state is whole begins anew. */
-function stateStart(engine: Engine, gap: Gap | undefined): Start {
+/**
+ * From before everything, so that a client that is cut before its state is whole begins anew. What is gone before the
+ * head is looked up is no part of the state, what goes later is a gap: in this order nothing goes between the two.
+ */
+export async function stateStart(engine: Engine, selection: Selection, gap: Gap | undefined): Promise<Start> {
+  const goneTo = await goneBefore(engine, { after: 0, selection, latest: true })
   const { head, epochs } = engine.bounds()
-  const told = gap === undefined ? undefined : { ...gap, to: epochs.idAt(head) }
-  return { after: 0, resumed: gap !== undefined, gap: told, isHead: false, stateTo: head }
+  const told = gap === undefined ? undefined : { ...gap, to: epochs.idAt(head), id: epochs.idAt(0) }
+  return { after: 0, resumed: gap !== undefined, gap: told, goneTo, isHead: false, stateTo: head }
 }
 
 function seekOf(request: StartRequest): Seek | undefined {

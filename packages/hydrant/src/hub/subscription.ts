@@ -3,71 +3,82 @@
 // A subscription is a cursor into the shared window, with the meaning of tokio's broadcast channels: publishing never
 // waits for a slow receiver; one that falls more than `capacityEvents` behind is told how many it missed, and goes on
 // with the oldest of those that it may still have. Locked by test/hub/subscription.test.ts.
+//
+// One that begins with the state, or with a snapshot of the program's, has a position first; then that; then everything
+// after the position. After a gap it begins anew, from a new position: what is missing is made good. Locked by
+// test/hub/snapshot.test.ts.
 
-import type { Gap } from 'hydrant-client/wire'
-import type { Engine } from '../engine/engine.ts'
+import type { Gap, GapReason } from 'hydrant-client/wire'
+import type { Engine, TrimmedGap } from '../engine/engine.ts'
+import type { Delivery, GapNotice, HubEvent } from './delivery.ts'
 import type { LogEvent } from './event.ts'
 import type { Feed } from './feed.ts'
+import { gapOf, newGap, resumeOffset, withId } from './gap.ts'
 import type { Selection } from './selection.ts'
+import { stateStart, type Start } from './start.ts'
 import type { Window } from './window.ts'
-
-/** An event, as programs see it. */
-export interface HubEvent<Value = unknown> {
-  readonly id: string
-  readonly topic: string
-  readonly type: string
-  readonly key: string | undefined
-  /** Milliseconds since 1970. */
-  readonly timeMs: number
-  /** Text, or the bytes that were published as bytes. */
-  readonly data: string | Uint8Array
-  /** The JSON of the data, as a value; the data itself where it is none. Parsed anew each time it is asked for. */
-  readonly value: Value
-  readonly gap?: undefined
-}
-
-/** Stands in the place of events that are missing. */
-export interface GapNotice {
-  /** The id to resume from. */
-  readonly id: string
-  readonly gap: Gap
-}
-
-/** What a subscription yields: `if (delivery.gap) …` tells the two apart. */
-export type Delivery<Value = unknown> = HubEvent<Value> | GapNotice
 
 /** What a subscription reads from. */
 export interface SubscriptionSource {
   readonly engine: Engine
   /** The hub's window; valid once the start was found. */
   window(): Window
+  /** Every selected event after this offset is in the window. */
+  floorOf(selection: Selection): number
+  /** How often events were undone. */
+  undone(): number
+  /** The gap of a cursor beyond `to`, when everything after `to` is undone. */
+  undoneGap(selection: Selection, cursor: number, to: number): Gap | undefined
   /** The id of a position. */
   readonly idAt: (offset: number) => string
   /** Where everything selected has ended, if it has. */
   readonly endOf: (selection: Selection) => number | undefined
   /** Called once, when it ends. */
-  ended(subscription: Subscription): void
+  ended(): void
 }
 
-/** Where it starts. */
-export interface SubscriptionStart {
-  readonly after: number
-  readonly isHead: boolean
-  /** Told before the first event. */
-  readonly gap: Gap | undefined
+/** What a subscription begins with, first and after each gap. */
+export interface Beginning<Notice> {
+  /** Whether the state as of the position is given out before the notice. */
+  readonly hasState: boolean
+  /** What comes last, before everything after the position. */
+  notice(position: number, signal: AbortSignal): Notice | Promise<Notice>
+}
+
+/** What a subscription is made of. */
+export interface SubscriptionParts<Notice> {
+  readonly source: SubscriptionSource
+  readonly selection: Selection
+  readonly start: Promise<Start>
+  /** How many events it may fall behind. */
+  readonly capacity: number
+  /** Undefined for one that is a stream and nothing else. */
+  readonly beginning: Beginning<Notice> | undefined
 }
 
 const END: IteratorReturnResult<undefined> = { done: true, value: undefined }
 const READ = { eventsMax: 256, bytesMax: 256 * 1024 } as const
 
-/** A stream of deliveries. Ends when the hub closes, on `return()`, or when a `for await` is left. */
-export class Subscription<Value = unknown> implements Feed, AsyncIterableIterator<Delivery<Value>, undefined> {
+/**
+ * A stream of deliveries, and of notices where it begins with more than the stream. Ends when the hub closes, on
+ * `return()`, or when a `for await` is left.
+ */
+export class Subscription<Value = unknown, Notice = never>
+  implements Feed, AsyncIterableIterator<Delivery<Value> | Notice, undefined>
+{
   readonly selection: Selection
   readonly #source: SubscriptionSource
-  readonly #start: Promise<SubscriptionStart>
+  readonly #start: Promise<Start>
   readonly #capacity: number
+  readonly #beginning: Beginning<Notice> | undefined
   #cursor: number | undefined
+  /** The position, while what it begins with is not given out. */
+  #stateTo: number | undefined
+  /** Up to here what is gone was declared, or was gone before it came; the cursor may stand before it. */
+  #goneTo = 0
   #notice: GapNotice | undefined
+  /** Told next: what it was given was undone. */
+  #undone: Gap | undefined
   /** Read from the engine, not yet given out; at most one reading. */
   #history: LogEvent[] = []
   /**
@@ -76,16 +87,17 @@ export class Subscription<Value = unknown> implements Feed, AsyncIterableIterato
    */
   #live = false
   #behind = 0
-  #ended = false
+  readonly #ended = new AbortController()
   #wake: (() => void) | undefined
   /** Calls of `next()` are answered one after the other, as an async generator does. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(source: SubscriptionSource, selection: Selection, start: Promise<SubscriptionStart>, capacity: number) {
+  constructor({ source, selection, start, capacity, beginning }: SubscriptionParts<Notice>) {
     this.#source = source
     this.selection = selection
     this.#start = start
     this.#capacity = capacity
+    this.#beginning = beginning
     start.then(
       (found) => this.#found(found),
       () => this.end(), // told to whoever calls next()
@@ -98,24 +110,43 @@ export class Subscription<Value = unknown> implements Feed, AsyncIterableIterato
     this.#wake?.()
   }
 
+  /** @internal What it was not offered is to be read: nothing of it is missed. */
+  skip(): void {
+    this.#live = false
+    this.#behind = 0
+    this.#wake?.()
+  }
+
+  /** @internal Everything after `to` was undone: it is told, if it was given any of it. */
+  undo(to: number): void {
+    this.skip()
+    this.#history = this.#history.filter((event) => event.offset <= to)
+    const cursor = this.#cursor ?? 0
+    if (this.#stateTo !== undefined && this.#stateTo > to) this.#stateTo = to
+    if (cursor <= to) return
+    const gap = this.#source.undoneGap(this.selection, cursor, to)
+    if (gap !== undefined) this.#undone = { ...gap, from: this.#undone?.from ?? gap.from }
+    this.#cursor = to
+  }
+
   /** The next event or gap; waits for it. */
-  next(): Promise<IteratorResult<Delivery<Value>, undefined>> {
+  next(): Promise<IteratorResult<Delivery<Value> | Notice, undefined>> {
     const turn = this.#turn.then(() => this.#next())
     this.#turn = turn.catch(() => {}) // the caller of this turn is told; the next one starts afresh
     return turn
   }
 
   /** Ends it; a waiting `next()` resolves as done. */
-  async return(): Promise<IteratorResult<Delivery<Value>, undefined>> {
+  async return(): Promise<IteratorResult<Delivery<Value> | Notice, undefined>> {
     this.end()
     return END
   }
 
   /** @internal Ends it, once. */
   end(): void {
-    if (this.#ended) return
-    this.#ended = true
-    this.#source.ended(this)
+    if (this.#isEnded) return
+    this.#ended.abort()
+    this.#source.ended()
     this.#wake?.()
   }
 
@@ -127,14 +158,14 @@ export class Subscription<Value = unknown> implements Feed, AsyncIterableIterato
     this.end()
   }
 
-  async #next(): Promise<IteratorResult<Delivery<Value>, undefined>> {
-    if (this.#cursor === undefined) {
-      const start = await this.#start
-      this.#cursor = start.after
-      if (start.gap !== undefined) this.#notice = { id: start.gap.to, gap: start.gap }
-    }
-    while (!this.#ended) {
-      const delivery = await this.#take(this.#cursor)
+  get #isEnded(): boolean {
+    return this.#ended.signal.aborted
+  }
+
+  async #next(): Promise<IteratorResult<Delivery<Value> | Notice, undefined>> {
+    if (this.#cursor === undefined) this.#begin(await this.#start)
+    while (!this.#isEnded) {
+      const delivery = await this.#take(this.#cursor ?? 0)
       if (delivery !== undefined) return { done: false, value: delivery }
       if (this.#isOver()) this.end()
       else if (this.#isAtHead()) await new Promise<void>((resolve) => (this.#wake = resolve))
@@ -143,7 +174,14 @@ export class Subscription<Value = unknown> implements Feed, AsyncIterableIterato
     return END
   }
 
-  #found({ after, isHead }: SubscriptionStart): void {
+  #begin({ after, gap, goneTo, stateTo }: Omit<Start, 'isHead' | 'resumed'>): void {
+    this.#cursor = after
+    this.#goneTo = goneTo
+    this.#stateTo = stateTo
+    if (gap !== undefined) this.#notice = { id: gap.id ?? gap.to, gap }
+  }
+
+  #found({ after, isHead }: Start): void {
     if (isHead) this.#goLive(after)
   }
 
@@ -162,31 +200,101 @@ export class Subscription<Value = unknown> implements Feed, AsyncIterableIterato
 
   #isAtHead(): boolean {
     return (
-      !this.#ended &&
+      !this.#isEnded &&
       this.#notice === undefined &&
+      this.#undone === undefined &&
+      this.#stateTo === undefined &&
       this.#history.length === 0 &&
       this.#cursor === this.#source.window().head
     )
   }
 
-  async #take(cursor: number): Promise<Delivery<Value> | undefined> {
+  async #take(cursor: number): Promise<Delivery<Value> | Notice | undefined> {
     const notice = this.#notice
     if (notice !== undefined) {
       this.#notice = undefined
       return notice
     }
-    if (this.#live && (this.#behind > this.#capacity || cursor < this.#source.window().floor)) return this.#skip(cursor)
+    const undone = this.#undone
+    if (undone !== undefined) {
+      this.#undone = undefined
+      await this.#goOn(undone, { after: cursor, goneTo: this.#goneTo })
+      return undefined
+    }
+    if (this.#stateTo !== undefined) return this.#takeBeginning(cursor, this.#stateTo)
+    if (this.#live && (this.#behind > this.#capacity || cursor < this.#source.window().floor)) {
+      await this.#skip(cursor)
+      return undefined
+    }
     const event = this.#history.shift() ?? (await this.#read(cursor))
     if (event === undefined) return undefined
-    this.#cursor = event.offset
     if (this.#live) this.#behind -= 1
+    return this.#give(event)
+  }
+
+  #give(event: LogEvent): HubEvent<Value> | undefined {
+    this.#cursor = event.offset
     return holds<Value>(event) ? event : undefined
+  }
+
+  async #takeBeginning(cursor: number, position: number): Promise<HubEvent<Value> | Notice | undefined> {
+    const beginning = this.#beginning
+    if (beginning?.hasState === true) {
+      const event = this.#history.shift() ?? (await this.#readState(cursor, position))
+      if (event !== undefined) return this.#give(event)
+      if (this.#cursor !== position || this.#notice !== undefined) return undefined
+    }
+    const notice = await this.#untilEnded(beginning?.notice(position, this.#ended.signal))
+    this.#cursor = position
+    this.#stateTo = undefined
+    return notice
+  }
+
+  /** Waits for the program's loader; undefined when the subscription ends first. Its error ends the subscription. */
+  async #untilEnded<Loaded>(loading: Loaded | Promise<Loaded>): Promise<Loaded | undefined> {
+    const { signal } = this.#ended
+    const ended = Promise.withResolvers<undefined>()
+    const onEnd = (): void => ended.resolve(undefined)
+    signal.addEventListener('abort', onEnd)
+    try {
+      const loaded = await Promise.race([loading, ended.promise])
+      return signal.aborted ? undefined : loaded
+    } catch (error) {
+      if (signal.aborted) return undefined
+      this.end()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', onEnd)
+    }
+  }
+
+  /** A part of the state. Where some of it went before it was given out, it begins anew. */
+  async #readState(cursor: number, position: number): Promise<LogEvent | undefined> {
+    if (cursor >= position) {
+      this.#cursor = position
+      return undefined
+    }
+    const { engine } = this.#source
+    const undone = this.#source.undone()
+    const request = { after: cursor, selection: this.selection, ...READ }
+    const state = await engine.state({ ...request, to: position })
+    const missed =
+      cursor < this.#source.floorOf(this.selection) ? await engine.read({ ...request, latest: true }) : undefined
+    if (undone !== this.#source.undone()) return undefined // what was read may be no part of the log any more
+    const gap = missed === undefined ? undefined : newGap(missed, this.#goneTo)
+    if (gap !== undefined) {
+      await this.#tell(gap, cursor, 'trimmed', cursor)
+      return undefined
+    }
+    this.#history = [...state.events]
+    if (state.events.length === 0) this.#cursor = state.to
+    return this.#history.shift()
   }
 
   /** The fast path: the next event is in the window. */
   async #read(cursor: number): Promise<LogEvent | undefined> {
     const window = this.#source.window()
-    if (cursor < window.floor) return this.#readHistory(cursor)
+    if (cursor < this.#source.floorOf(this.selection)) return this.#readHistory(cursor)
     let next: LogEvent | undefined
     const to = window.read(
       cursor,
@@ -202,19 +310,19 @@ export class Subscription<Value = unknown> implements Feed, AsyncIterableIterato
   }
 
   async #readHistory(cursor: number): Promise<LogEvent | undefined> {
+    const undone = this.#source.undone()
     const history = await this.#source.engine.read({ after: cursor, selection: this.selection, ...READ })
+    if (undone !== this.#source.undone()) return undefined
+    const gap = newGap(history, this.#goneTo)
+    if (gap !== undefined) await this.#tell(gap, cursor, 'trimmed', resumeOffset(gap, history))
+    if (this.#stateTo !== undefined) return undefined // it begins anew
     this.#history = [...history.events]
-    if (history.gap === undefined) {
-      if (history.events.length === 0) this.#cursor = history.to
-      return this.#history.shift()
-    }
-    this.#cursor = history.gap.to
-    this.#notice = this.#gapNotice(cursor, history.gap.to, 'trimmed', history.gap.certain, history.gap.count)
-    return undefined
+    if (history.events.length === 0) this.#cursor = history.to
+    return gap === undefined ? this.#history.shift() : undefined
   }
 
   /** The slow path: so far behind that events must be missed. Keeps the newest that it may have. */
-  #skip(cursor: number): GapNotice | undefined {
+  async #skip(cursor: number): Promise<void> {
     const window = this.#source.window()
     const from = Math.max(cursor, window.floor)
     let kept = 0
@@ -224,14 +332,22 @@ export class Subscription<Value = unknown> implements Feed, AsyncIterableIterato
     const to = window.read(from, this.selection, () => (skipped -= 1) >= 0, Number.MAX_SAFE_INTEGER)
     this.#behind -= missed
     this.#cursor = to
-    if (missed === 0) return undefined // what left the window was not selected
-    return this.#gapNotice(cursor, to, 'lagged', true, missed)
+    // What left the window may not have been selected.
+    if (missed > 0) await this.#tell({ to, certain: true, count: missed }, cursor, 'lagged', to)
   }
 
-  #gapNotice(from: number, to: number, reason: Gap['reason'], certain: boolean, count: number | undefined): GapNotice {
-    const { idAt } = this.#source
-    const gap: Gap = { from: idAt(from), to: idAt(to), reason, certain, ...(count === undefined ? {} : { count }) }
-    return { id: gap.to, gap }
+  /** Declares what is gone after a cursor; the stream goes on at another offset, or begins anew. */
+  async #tell(gap: TrimmedGap, cursor: number, reason: GapReason, at: number): Promise<void> {
+    await this.#goOn(gapOf(gap, cursor, reason, this.#source.idAt), { after: at, goneTo: gap.to })
+  }
+
+  async #goOn(gap: Gap, to: { readonly after: number; readonly goneTo: number }): Promise<void> {
+    const { engine, idAt } = this.#source
+    if (this.#beginning === undefined) return this.#begin({ ...to, gap: withId(gap, idAt(to.after)) })
+    const { count: _, ...told } = gap // the state stands for more than is gone
+    this.#live = false
+    this.#history = []
+    this.#begin(await stateStart(engine, this.selection, told))
   }
 }
 

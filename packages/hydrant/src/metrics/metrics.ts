@@ -26,6 +26,8 @@ export function metricsText(hub: Hub): string {
   family('gaps_total', 'counter', 'Gaps declared.', one(counters.gaps))
   family('stalls_total', 'counter', 'Times that a connection stopped reading.', one(counters.stalls))
   family('pinned_bytes', 'gauge', 'Bytes that stalled connections hold.', one(counters.pinnedBytes))
+  const trouble = hub.engine.trouble?.()
+  family('engine_trouble', 'gauge', 'Whether the log cannot be reached.', one(trouble === undefined ? 0 : 1))
   if (hub.isOpen) {
     family('window_bytes', 'gauge', 'Bytes of the events in memory.', one(hub.window.bytes))
     family('window_events', 'gauge', 'Events in memory.', one(hub.window.length))

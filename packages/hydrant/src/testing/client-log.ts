@@ -155,6 +155,8 @@ export class ClientLog {
     const from = known ?? this.#cursor ?? to
     if (gap.reason === 'epoch' && this.#isBehind(to)) this.#undo(gap, to)
     else this.#declare(gap, from, to)
+    const at = gap.id === undefined ? undefined : this.#told(gap.id, 'falseGaps')
+    if (at !== undefined) this.#putBack(at) // the state follows, or what is retained before the end of the gap
   }
 
   /** The client has gone for good: what it never came to is not owed to it. */

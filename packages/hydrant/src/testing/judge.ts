@@ -55,9 +55,10 @@ function judgeOwed(client: ClientLog, published: PublishLog, after: EventId, to:
   const missed: Entry[] = []
   for (const entry of published.newestFirst(after, to)) {
     if (!client.selection.matches(entry.topic, entry.type)) continue
-    const isDeclared = countInSpans(client, published, entry)
+    const isReceived = client.received.has(textOf(entry))
+    const isDeclared = !isReceived && countInSpans(client, published, entry)
     const key = keyOf(client, entry)
-    if (isDeclared || client.received.has(textOf(entry))) {
+    if (isDeclared || isReceived) {
       if (key === undefined) continue
       keysSeen.add(key)
       client.superseded.delete(key)

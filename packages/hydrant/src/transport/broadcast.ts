@@ -9,12 +9,13 @@
 // cursor joined later: at or beyond `to` it needs nothing, in between it reads the rest for itself.
 
 import { CONTROL_TYPES } from 'hydrant-client/wire'
+import type { SharedDeflate } from '../compression/shared-deflate.ts'
 import type { LogEvent } from '../hub/event.ts'
 import type { Feed } from '../hub/feed.ts'
 import type { Selection } from '../hub/selection.ts'
 import type { Window } from '../hub/window.ts'
 import { encode, type Format } from './format.ts'
-import { join, Payload } from './payload.ts'
+import { join, Payload, type Shared } from './payload.ts'
 import type { Subscriber } from './subscriber.ts'
 
 /** How far the start of a flush moves: a prime, so that it moves for every number of targets but itself. */
@@ -32,6 +33,12 @@ export interface Flush {
   done: number
 }
 
+/**
+ * Why all of the live have to read for themselves: publishing outran the flushes by the whole window, or the tail
+ * broke, which is no lag of theirs.
+ */
+export type Overrun = 'outrun' | 'broken'
+
 /** What a broadcast is made of. */
 export interface BroadcastParts {
   readonly key: string
@@ -39,6 +46,8 @@ export interface BroadcastParts {
   readonly format: Format
   readonly window: Window
   readonly nowMs: number
+  /** So many of the live must be able to read a shared stream for one to be made. */
+  readonly shareConnectionsMin: number
   /** Called when there is something to flush. */
   readonly wake: (broadcast: Broadcast) => void
   /** Where everything selected has ended, Infinity while something may come. */
@@ -69,10 +78,14 @@ export class Broadcast implements Feed {
   readonly #endOf: () => number
   readonly #window: Window
   #pending: LogEvent[] = []
-  #isOverrun = false
+  #overrun: Overrun | undefined
   /** The newest selected offset that was flushed, or the head when the broadcast was made. */
   #flushed: number
   #rotation = 0
+  readonly #shareConnectionsMin: number
+  /** How many of the live can read a shared stream. */
+  #sharers = 0
+  #deflate: SharedDeflate | undefined
 
   constructor(parts: BroadcastParts) {
     this.key = parts.key
@@ -81,6 +94,7 @@ export class Broadcast implements Feed {
     this.#window = parts.window
     this.#flushed = this.named = parts.window.head
     this.wroteMs = parts.nowMs
+    this.#shareConnectionsMin = parts.shareConnectionsMin
     this.#wake = parts.wake
     this.#endOf = parts.endOf
     this.endsAt = parts.endOf()
@@ -88,26 +102,39 @@ export class Broadcast implements Feed {
 
   /** Whether a flush would bring something. */
   get hasNews(): boolean {
-    return this.#pending.length > 0 || this.#isOverrun || this.needsHeartbeat
+    return this.#pending.length > 0 || this.#overrun !== undefined || this.needsHeartbeat
   }
 
   offer(event: LogEvent): void {
     if (event.type === CONTROL_TYPES.end) this.endsAt = this.#endOf()
     const [oldest] = this.#pending
-    if (this.#isOverrun || (oldest !== undefined && oldest.offset <= this.#window.floor)) {
+    if (this.#overrun !== undefined || (oldest !== undefined && oldest.offset <= this.#window.floor)) {
       // Publishing outran us by the whole window. To hold on to what it let go would be a second window, unbounded:
       // everybody reads from the log instead, and is told what is gone.
-      this.#isOverrun = true
-      this.hasBacklog = false
-      this.#pending = []
-      this.#flushed = event.offset
+      this.#giveUp(this.#overrun ?? 'outrun', event.offset)
     } else if (this.#pending.push(event) === 1) this.#wake(this)
+  }
+
+  skip(): void {
+    this.endsAt = this.#endOf() // its end may be among what did not come
+    this.#giveUp('broken', this.#window.head)
+    this.#wake(this)
+  }
+
+  undo(to: number): void {
+    this.endsAt = this.#endOf()
+    if (this.flush !== undefined) this.#deflate?.restart()
+    this.flush = undefined // who was not reached by it reads for itself, as do all others
+    this.named = Math.min(this.named, to)
+    this.#giveUp('broken', to)
+    this.#wake(this)
   }
 
   /** A subscriber reached the head. */
   join(subscriber: Subscriber): void {
     subscriber.state = 'live'
     subscriber.place = this.live.push(subscriber) - 1
+    if (subscriber.connection.canShare) this.#sharers += 1
   }
 
   /** A live subscriber leaves. */
@@ -118,6 +145,7 @@ export class Broadcast implements Feed {
       last.place = subscriber.place
     }
     subscriber.place = -1
+    if (subscriber.connection.canShare) this.#sharers -= 1
   }
 
   /** Begins a flush of what is new, up to `bytesMax`; undefined when there is nobody or nothing to tell. */
@@ -136,20 +164,40 @@ export class Broadcast implements Feed {
 
   /** Begins a flush that holds no event: a sign of life, or a fresher id. */
   beginControl(bytes: Uint8Array, to: number): Flush | undefined {
-    return this.live.length === 0 ? undefined : this.#flushOf(new Payload(bytes, to, 0), 0, Number.MAX_SAFE_INTEGER)
+    if (this.live.length === 0) return undefined
+    return this.#flushOf(new Payload(bytes, to, 0, this.#share([bytes])), 0, Number.MAX_SAFE_INTEGER)
   }
 
-  /** Whether publishing outran the flushes by the whole window since the last call: then nothing is pending. */
-  takeOverrun(): boolean {
-    const isOverrun = this.#isOverrun
-    this.#isOverrun = false
-    return isOverrun
+  /** Whether the live have to read for themselves since the last call, and why: then nothing is pending. */
+  takeOverrun(): Overrun | undefined {
+    const overrun = this.#overrun
+    this.#overrun = undefined
+    return overrun
+  }
+
+  #giveUp(why: Overrun, flushed: number): void {
+    this.#overrun = why
+    this.hasBacklog = false
+    this.#pending = []
+    this.#flushed = flushed
   }
 
   #flushOf(payload: Payload, after: number, first: number): Flush {
     const targets = this.live.slice()
     this.#rotation = (this.#rotation + ROTATION) % targets.length
     return { payload, after, first, targets, start: this.#rotation, done: 0 }
+  }
+
+  /** Compresses a flush once for all, where enough can read it. */
+  #share(parts: readonly Uint8Array[]): Shared | undefined {
+    const { sharing } = this.format
+    if (sharing === undefined || this.#sharers < this.#shareConnectionsMin) {
+      this.#deflate = undefined // 300 KB that would not pay
+      return undefined
+    }
+    this.#deflate ??= sharing.stream()
+    const flush = this.#deflate.add(sharing.bodies(parts))
+    return { flush, bytes: sharing.wire(flush, parts) }
   }
 
   #joinPending(bytesMax: number): Payload {
@@ -164,6 +212,6 @@ export class Broadcast implements Feed {
     this.#flushed = this.#pending[parts.length - 1]?.offset ?? this.#flushed
     this.#pending = this.#pending.slice(parts.length)
     this.hasBacklog = this.#pending.length > 0
-    return new Payload(join(parts, bytes), this.#flushed, parts.length)
+    return new Payload(join(parts, bytes), this.#flushed, parts.length, this.#share(parts))
   }
 }

@@ -8,11 +8,13 @@
 // came, and is told as such; what a connected one misses is lag, and its policy decides.
 
 import type { Gap } from 'hydrant-client/wire'
-import type { History } from '../engine/engine.ts'
+import type { History, TrimmedGap } from '../engine/engine.ts'
 import type { EndReason } from '../hub/counters.ts'
+import { HydrantError } from '../hub/errors.ts'
 import type { LogEvent } from '../hub/event.ts'
+import { gapOf, newGap, resumeOffset, withId } from '../hub/gap.ts'
 import type { Hub } from '../hub/hub.ts'
-import { decideLag, isPositionDue } from '../hub/lag.ts'
+import { decideLag, isConflated, isPositionDue } from '../hub/lag.ts'
 import type { Broadcast } from './broadcast.ts'
 import type { Connection } from './connection.ts'
 import { encodeElsewhere, encodePast } from './format.ts'
@@ -23,6 +25,8 @@ import type { Subscriber } from './subscriber.ts'
 const SLICES_PER_TURN = 8
 /** Readings of the engine under way at once: each holds at most `flushBytesMax` of events. */
 const READINGS_MAX = 8
+/** How long those rest that need the log while it cannot be reached. */
+const REST_MS = 500
 /** Events in one reading of the engine. */
 const READ_EVENTS_MAX = 1_000
 
@@ -50,6 +54,9 @@ export class CatchUp {
     | { readonly broadcast: Broadcast; readonly after: number; readonly latest: boolean; readonly payload: Payload }
     | undefined
   #readings = 0
+  /** Those whose reading failed, for the log cannot be reached at the moment. */
+  readonly #resting = new Set<Subscriber>()
+  #wakeResting: (() => void) | undefined
 
   constructor(hub: Hub, sink: CatchUpSink) {
     this.#hub = hub
@@ -75,12 +82,15 @@ export class CatchUp {
   delete(subscriber: Subscriber): void {
     this.#behind.delete(subscriber)
     this.#waiting.delete(subscriber)
+    this.#resting.delete(subscriber)
   }
 
   /** Takes all out. */
   clear(): void {
     this.#behind.clear()
     this.#waiting.clear()
+    this.#resting.clear()
+    this.#wakeResting?.()
   }
 
   /** Gives the next few their slice. */
@@ -89,13 +99,14 @@ export class CatchUp {
     for (const subscriber of this.#behind) {
       if (budget === 0) return
       this.#behind.delete(subscriber)
-      const isCold = subscriber.cursor < this.#hub.window.floor || subscriber.stateTo !== undefined
+      const isCold = this.#isCold(subscriber) || subscriber.stateTo !== undefined
       if (isCold && this.#readings === READINGS_MAX) {
         this.#waiting.add(subscriber)
         continue
       }
       budget -= 1
-      if (subscriber.stateTo !== undefined) void this.#readState(subscriber, subscriber.stateTo)
+      if (subscriber.undone !== undefined) this.#tellUndone(subscriber, subscriber.undone)
+      else if (subscriber.stateTo !== undefined) void this.#readState(subscriber, subscriber.stateTo)
       else if (isCold) void this.#readHistory(subscriber)
       else this.#readWindow(subscriber)
     }
@@ -103,15 +114,25 @@ export class CatchUp {
   }
 
   /**
-   * Declares a gap and moves the cursor behind it; a connection that cannot be told ends. Answers whether it
-   * was told.
+   * Declares a gap and moves the cursor to where the stream goes on; a connection that cannot be told ends. Answers
+   * whether it was told.
    */
-  tell(subscriber: Subscriber, gap: Gap, to: number): boolean {
+  tell(subscriber: Subscriber, gap: Gap, at: number): boolean {
     this.#hub.counters.gaps += 1
-    const bytes = subscriber.broadcast.format.gap(gap, this.#hub.idAt(to))
+    const bytes = subscriber.broadcast.format.gap(withId(gap, this.#hub.idAt(at)))
     if (bytes === undefined) this.#sink.disconnect(subscriber.connection, 'gap')
-    else this.#sink.write(subscriber, new Payload(bytes, to, 0))
+    else this.#sink.write(subscriber, new Payload(bytes, at, 0))
     return bytes !== undefined
+  }
+
+  #isCold({ cursor, broadcast }: Subscriber): boolean {
+    return cursor < this.#hub.floorOf(broadcast.selection)
+  }
+
+  /** What it saw is no part of the log any more; it goes on from where the log does. */
+  #tellUndone(subscriber: Subscriber, gap: Gap): void {
+    subscriber.undone = undefined
+    if (this.tell(subscriber, gap, subscriber.cursor)) this.#next(subscriber)
   }
 
   #readWindow(subscriber: Subscriber): void {
@@ -140,7 +161,7 @@ export class CatchUp {
     const parts: Uint8Array[] = []
     let bytes = 0
     const take = (event: LogEvent): boolean => {
-      if (latest && event.isSuperseded) return true
+      if (latest && isConflated(event, broadcast.selection, window)) return true
       const part = encodePast(event, broadcast.format, window)
       if (bytes > 0 && bytes + part.length > limits.flushBytesMax) return false
       parts.push(part)
@@ -165,7 +186,9 @@ export class CatchUp {
     const { cursor: after, broadcast, lag } = subscriber
     const request = { ...this.#bounds(), after, selection: broadcast.selection, latest: lag === 'latest' }
     await this.#reading(subscriber, async () => {
+      const { undone } = this.#hub
       const history = await this.#hub.engine.read(request)
+      if (this.#isUndone(subscriber, undone)) return
       // It may have stalled and drained meanwhile; then another reading is under way from the same cursor.
       if (subscriber.state !== 'reading' || subscriber.cursor !== after) return
       subscriber.state = 'behind'
@@ -175,26 +198,30 @@ export class CatchUp {
 
   /**
    * One slice of the state; after the last one, the sign that what follows is live. What was trimmed while the first
-   * slices were sent is a gap, unless something newer stands for it.
+   * slices were sent is a gap, unless something newer stands for it; the state goes on from where it was, for of other
+   * topics more may be retained.
    */
   async #readState(subscriber: Subscriber, to: number): Promise<void> {
     const { cursor: after, broadcast } = subscriber
     const request = { ...this.#bounds(), after, to, selection: broadcast.selection }
     await this.#reading(subscriber, async () => {
+      const { undone } = this.#hub
       const state = after >= to ? undefined : await this.#hub.engine.state(request)
-      const isCut = after > 0 && after < this.#hub.window.floor
+      // A log with a retention of its own may have let go of what the window still has.
+      const isCut = this.#hub.engine.window === undefined || this.#isCold(subscriber)
       const missed = isCut ? await this.#hub.engine.read({ ...request, latest: true }) : undefined
+      if (this.#isUndone(subscriber, undone)) return
       if (subscriber.state !== 'reading' || subscriber.cursor !== after) return
       subscriber.state = 'behind'
-      if (missed?.gap !== undefined) {
-        if (this.#passGap(subscriber, missed)) this.#next(subscriber)
+      const gap = missed === undefined ? undefined : newGap(missed, subscriber.goneTo)
+      if (gap !== undefined) {
+        if (this.#declare(subscriber, gap, 'trimmed', after)) this.#next(subscriber)
       } else if (state === undefined) this.#endState(subscriber, to)
       else this.#writeHistory(subscriber, { ...state, gap: undefined })
     })
   }
 
-  #endState(subscriber: Subscriber, stateTo: number): void {
-    const to = Math.max(stateTo, subscriber.cursor) // a gap may have led beyond the state
+  #endState(subscriber: Subscriber, to: number): void {
     const live = subscriber.broadcast.format.live(this.#hub.idAt(to))
     subscriber.stateTo = undefined
     subscriber.isFresh = false
@@ -214,8 +241,11 @@ export class CatchUp {
     try {
       await read()
     } catch (error) {
-      this.#hub.report(error)
-      this.#sink.disconnect(subscriber.connection, 'internal-error')
+      if (error instanceof HydrantError && error.code === 'unavailable') this.#rest(subscriber)
+      else {
+        this.#hub.report(error)
+        this.#sink.disconnect(subscriber.connection, 'internal-error')
+      }
     } finally {
       this.#readings -= 1
       const [next] = this.#waiting
@@ -227,30 +257,58 @@ export class CatchUp {
     }
   }
 
+  /** The log cannot be reached: its stream stays open, and asks again in a while. */
+  #rest(subscriber: Subscriber): void {
+    if (subscriber.state !== 'reading') return
+    subscriber.state = 'behind'
+    this.#resting.add(subscriber)
+    this.#wakeResting ??= this.#hub.clock.after(REST_MS, () => {
+      this.#wakeResting = undefined
+      for (const one of this.#resting) this.#behind.add(one)
+      this.#resting.clear()
+      this.#sink.schedule()
+    })
+  }
+
+  /**
+   * Whether what was read is of a log that has since lost events: then it is read again.
+   */
+  #isUndone(subscriber: Subscriber, undone: number): boolean {
+    if (undone === this.#hub.undone) return false
+    if (subscriber.state === 'reading') {
+      subscriber.state = 'behind'
+      this.#behind.add(subscriber)
+    }
+    return true
+  }
+
   /** Declares what is gone. Answers whether what the engine read after it is still wanted. */
   #passGap(subscriber: Subscriber, history: History): boolean {
-    const { gap } = history
+    const gap = newGap(history, subscriber.goneTo)
     if (gap === undefined) return true
-    const from = this.#hub.idAt(subscriber.cursor)
-    if (subscriber.isFresh) {
-      const counted = gap.count === undefined ? {} : { count: gap.count }
-      const told: Gap = { from, to: this.#hub.idAt(gap.to), reason: 'trimmed', certain: gap.certain, ...counted }
-      return this.tell(subscriber, told, gap.to)
-    }
+    const at = resumeOffset(gap, history)
+    if (subscriber.isFresh) return this.#declare(subscriber, gap, 'trimmed', at)
     const decision = decideLag({ policy: subscriber.lag, lost: true })
     if (decision === 'disconnect') {
       this.#sink.disconnect(subscriber.connection, 'lagged')
       return false
     }
-    const to = decision === 'latest' ? gap.to : this.#hub.window.head
-    const isTold = this.tell(subscriber, { from, to: this.#hub.idAt(to), reason: 'lagged', certain: gap.certain }, to)
-    if (decision === 'latest') return isTold
+    if (decision === 'latest') return this.#declare(subscriber, gap, 'lagged', at)
+    const to = this.#hub.window.head
+    this.#declare(subscriber, { to, certain: gap.certain, count: undefined }, 'lagged', to)
     this.#next(subscriber)
     return false
   }
 
+  /** Tells of what is gone after the cursor; `at`: where the stream goes on. Answers whether it was told. */
+  #declare(subscriber: Subscriber, gap: TrimmedGap, reason: Gap['reason'], at: number): boolean {
+    const told = gapOf(gap, subscriber.cursor, reason, (offset) => this.#hub.idAt(offset))
+    subscriber.goneTo = gap.to
+    return this.tell(subscriber, told, at)
+  }
+
   #writeHistory(subscriber: Subscriber, history: History): void {
-    subscriber.isFresh = false
+    if (subscriber.stateTo === undefined) subscriber.isFresh = false
     if (subscriber.state === 'behind' && history.to > subscriber.cursor) {
       const payload = this.#historyPayload(subscriber, history)
       if (payload.events === 0) subscriber.cursor = payload.to
@@ -262,12 +320,12 @@ export class CatchUp {
   /** Encoded, events are larger than the engine counted them: what exceeds a flush is read again next time. */
   #historyPayload({ broadcast, lag }: Subscriber, history: History): Payload {
     const { window, engine } = this.#hub
-    const { format } = broadcast
+    const { format, selection } = broadcast
     const isWindow = engine.window !== undefined
     const parts: Uint8Array[] = []
     let bytes = 0
     for (const event of history.events) {
-      if (lag === 'latest' && event.isSuperseded) continue
+      if (lag === 'latest' && isConflated(event, selection, window)) continue
       const part = isWindow ? encodePast(event, format, window) : encodeElsewhere(event, format)
       if (bytes > 0 && bytes + part.length > this.#hub.limits.flushBytesMax) {
         return new Payload(join(parts, bytes), event.offset - 1, parts.length)

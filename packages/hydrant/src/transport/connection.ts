@@ -12,6 +12,8 @@ export interface ConnectionOwner {
   closed(connection: Connection): void
 }
 
+const NONE: readonly Subscriber[] = []
+
 /**
  * One open SSE response, NDJSON response or WebSocket.
  *
@@ -25,8 +27,8 @@ export interface ConnectionOwner {
  */
 export abstract class Connection {
   abstract readonly transport: Transport
-  /** The cursors that it serves: one, but for a WebSocket with several subscriptions. */
-  readonly subscribers: Subscriber[] = []
+  /** The cursors that it serves: one, but for a WebSocket with several subscriptions. Never changed in place. */
+  subscribers: readonly Subscriber[] = NONE
   /** True from a `send` that answered false until `drained`. */
   isStalled = false
   /** What it holds meanwhile. */
@@ -48,6 +50,16 @@ export abstract class Connection {
   abstract end(reason: EndReason | undefined): void
   /** Ends at once. */
   abstract destroy(): void
+
+  /** Hands over what many get; in the form that is compressed for all, where this connection can read it. */
+  deliver(payload: Payload): boolean {
+    return this.send(payload.bytes)
+  }
+
+  /** Whether `deliver` may use a payload's shared form. */
+  get canShare(): boolean {
+    return false
+  }
 
   /** Says whose events come next, on a connection with several subscriptions. */
   turnTo(_subscriber: Subscriber): void {}

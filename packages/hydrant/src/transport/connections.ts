@@ -22,6 +22,9 @@ export class Connections implements ConnectionOwner {
     this.#hub = hub
     this.pump = new Pump(hub)
     hub.onClose(() => this.#close())
+    hub.onUndo((to) => {
+      for (const { subscribers } of this.#open) for (const subscriber of subscribers) this.pump.undo(subscriber, to)
+    })
   }
 
   /** Why no new connection can be taken at the moment, if so. */

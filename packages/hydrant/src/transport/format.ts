@@ -1,6 +1,7 @@
 // A wire format: how events, and what we say ourselves, become bytes on one kind of connection.
 
 import type { Gap } from 'hydrant-client/wire'
+import type { SharedDeflate, SharedFlush } from '../compression/shared-deflate.ts'
 import type { LogEvent } from '../hub/event.ts'
 import type { Window } from '../hub/window.ts'
 
@@ -15,11 +16,8 @@ export interface Format {
   readonly slot: number
   /** One event. */
   event(event: LogEvent): Uint8Array
-  /**
-   * Missing events, with the id to resume from, by default the gap's end; undefined where the format cannot tell of
-   * them, and the connection has to end instead.
-   */
-  gap(gap: Gap, id?: string): Uint8Array | undefined
+  /** Missing events; undefined where the format cannot tell of them, and the connection has to end instead. */
+  gap(gap: Gap): Uint8Array | undefined
   /** The state was sent, what follows is live; undefined where the format has no ids. */
   live(id: string): Uint8Array | undefined
   /** A fresher id on a quiet stream; undefined where the format has no ids. */
@@ -30,6 +28,18 @@ export interface Format {
   ended(label: number): Uint8Array | undefined
   /** A sign of life; undefined where the transport has its own. */
   readonly heartbeat: Uint8Array | undefined
+  /** How a flush is compressed once for all; undefined where it never is. */
+  readonly sharing?: Sharing
+}
+
+/** Compression of a format's flushes. */
+export interface Sharing {
+  /** A stream of its own for each feed. */
+  stream(): SharedDeflate
+  /** What is compressed of each part, so that each can be read when it has come. */
+  bodies(parts: readonly Uint8Array[]): readonly Uint8Array[]
+  /** As it goes to the socket. `parts`: what it was made of. */
+  wire(flush: SharedFlush, parts: readonly Uint8Array[]): Uint8Array
 }
 
 /** The bytes of a new event: made at most once per format, charged to the window while it holds the event. */

@@ -1,5 +1,14 @@
 // A payload: bytes for one or many sockets, and how many of them are stuck with it.
 
+import type { SharedFlush } from '../compression/shared-deflate.ts'
+
+/** The same bytes, compressed for those who are in step. */
+export interface Shared {
+  readonly flush: SharedFlush
+  /** As they go to the socket. */
+  readonly bytes: Uint8Array
+}
+
 /** One Buffer, written to every subscriber that stands at its start. */
 export class Payload {
   readonly bytes: Uint8Array
@@ -7,13 +16,16 @@ export class Payload {
   readonly to: number
   /** How many events it holds. */
   readonly events: number
+  /** Undefined where nobody, or too few, can read it. */
+  readonly shared: Shared | undefined
   /** How many stalled connections hold on to it. */
   holders = 0
 
-  constructor(bytes: Uint8Array, to: number, events: number) {
+  constructor(bytes: Uint8Array, to: number, events: number, shared?: Shared) {
     this.bytes = bytes
     this.to = to
     this.events = events
+    this.shared = shared
   }
 }
 

@@ -73,8 +73,9 @@ export class Pump {
     const broadcast = this.#broadcast(request.selection, request.format)
     const subscriber = new Subscriber(connection, broadcast, start.after, request.lag, request.label)
     broadcast.members += 1
-    connection.subscribers.push(subscriber)
+    connection.subscribers = connection.subscribers.concat(subscriber) // no larger than it is: `push` makes room for 17
     subscriber.stateTo = start.stateTo
+    subscriber.goneTo = start.goneTo
     if (start.gap !== undefined) this.#catchUp.tell(subscriber, start.gap, start.after)
     if (connection.isClosed) this.#remove(subscriber)
     else if (connection.isStalled) subscriber.state = 'stalled'
@@ -85,10 +86,25 @@ export class Pump {
 
   /** Ends one subscription; its connection stays. */
   unsubscribe(subscriber: Subscriber): void {
-    const { subscribers } = subscriber.connection
-    const at = subscribers.indexOf(subscriber)
-    if (at !== -1) subscribers.splice(at, 1)
+    const { connection } = subscriber
+    connection.subscribers = connection.subscribers.filter((one) => one !== subscriber)
     this.#remove(subscriber)
+  }
+
+  /** Everything after `to` was undone: who saw any of it is told, and goes on from there. Before the ids change. */
+  undo(subscriber: Subscriber, to: number): void {
+    const { cursor, broadcast, stateTo } = subscriber
+    const isStateUndone = stateTo !== undefined && stateTo > to
+    if (cursor > to) {
+      const gap = this.#hub.undoneGap(broadcast.selection, cursor, to)
+      if (gap !== undefined) subscriber.undone = { ...gap, from: subscriber.undone?.from ?? gap.from }
+      subscriber.cursor = to
+    }
+    if (isStateUndone) {
+      subscriber.cursor = 0
+      subscriber.stateTo = to
+    }
+    if (subscriber.state === 'live') this.#fallBehind(subscriber)
   }
 
   /**
@@ -129,8 +145,9 @@ export class Pump {
   /** A connection is gone. */
   closed(connection: Connection): void {
     this.#pins.release(connection)
-    for (const subscriber of connection.subscribers) this.#remove(subscriber)
-    connection.subscribers.length = 0
+    const { subscribers } = connection
+    connection.subscribers = []
+    for (const subscriber of subscribers) this.#remove(subscriber)
   }
 
   /** Whether something waits to be written to somebody who reads. */
@@ -194,8 +211,12 @@ export class Pump {
 
   #beginFlush(broadcast: Broadcast): Flush | undefined {
     const { limits, clock, window } = this.#hub
-    if (broadcast.takeOverrun()) {
-      for (const subscriber of broadcast.live.slice()) this.#fallBehind(subscriber)
+    const overrun = broadcast.takeOverrun()
+    if (overrun !== undefined) {
+      for (const subscriber of broadcast.live.slice()) {
+        if (overrun === 'broken') subscriber.isFresh = true // what it misses now is no lag of its own
+        this.#fallBehind(subscriber)
+      }
     }
     const flush = broadcast.begin(limits.flushBytesMax) ?? this.#beginHeartbeat(broadcast)
     broadcast.needsHeartbeat = false
@@ -253,12 +274,12 @@ export class Pump {
     const { connection } = subscriber
     const { counters } = this.#hub
     subscriber.cursor = cursor
-    if (payload.events > 0) subscriber.isFresh = false
+    if (payload.events > 0 && subscriber.stateTo === undefined) subscriber.isFresh = false
     connection.turnTo(subscriber)
     counters.writes += 1
     counters.deliveries += payload.events
     counters.deliveredBytes += payload.bytes.length
-    if (!connection.send(payload.bytes)) this.#stall(connection, payload)
+    if (!connection.deliver(payload)) this.#stall(connection, payload)
     else if (cursor >= subscriber.broadcast.endsAt && subscriber.stateTo === undefined) this.#finish(subscriber)
   }
 
@@ -316,8 +337,9 @@ export class Pump {
     const key = `${format.name}\n${selection.key}` // no name and no topic has a line break
     const known = this.#broadcasts.get(key)
     if (known !== undefined) return known
-    const { window, clock } = this.#hub
+    const { window, clock, limits } = this.#hub
     const broadcast = new Broadcast({
+      shareConnectionsMin: limits.shareConnectionsMin,
       key,
       selection,
       format,

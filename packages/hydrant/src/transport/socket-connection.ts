@@ -8,7 +8,7 @@ import type { EndReason, Transport } from '../hub/counters.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
 
 /** From a socket to its connection, so that all sockets share two listeners and none has closures of its own. */
-const connections = new WeakMap<Socket, SocketConnection>()
+const connections = new Map<Socket, SocketConnection>()
 
 function onDrain(this: Socket): void {
   connections.get(this)?.onDrain()
@@ -22,10 +22,10 @@ function onClose(this: Socket): void {
 export class SocketConnection extends Connection {
   readonly transport: Transport
   readonly #socket: Socket
-  readonly #finish: () => void
+  readonly #finish: (socket: Socket) => void
 
   /** `finish` writes the end of the response in its framing, after all that was sent. */
-  constructor(socket: Socket, transport: Transport, finish: () => void, owner: ConnectionOwner) {
+  constructor(socket: Socket, transport: Transport, finish: (socket: Socket) => void, owner: ConnectionOwner) {
     super(owner)
     this.#socket = socket
     this.transport = transport
@@ -33,7 +33,7 @@ export class SocketConnection extends Connection {
     connections.set(socket, this)
     socket.on('drain', onDrain)
     socket.on('close', onClose)
-    if (socket.destroyed) queueMicrotask(() => this.closed())
+    if (socket.destroyed) queueMicrotask(() => this.onClose())
   }
 
   get heldBytes(): number {
@@ -49,7 +49,7 @@ export class SocketConnection extends Connection {
 
   end(_reason: EndReason | undefined): void {
     if (this.isClosed) return
-    this.#finish()
+    this.#finish(this.#socket)
     this.onClose()
   }
 

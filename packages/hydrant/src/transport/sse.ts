@@ -8,9 +8,11 @@
 // HTTP/1.0, HTTP/2 and fetch take the middle of the same Buffer.
 
 import { CONTROL_TYPES, formatSse, formatSseComment, type Gap } from 'hydrant-client/wire'
+import { SharedDeflate } from '../compression/shared-deflate.ts'
 import type { LogEvent } from '../hub/event.ts'
 import { base64, envelopeText } from './envelope.ts'
-import type { Format } from './format.ts'
+import type { Format, Sharing } from './format.ts'
+import { allocate } from './slab.ts'
 
 /** A format of a stream that opens and ends with words of its own. */
 export interface StreamFormat extends Format {
@@ -62,6 +64,9 @@ function sseControl(type: string, data: string, id: string, retryMs?: number): s
 /** Whether HTTP chunks stand around the bytes. */
 export type Framing = 'chunked' | 'bare'
 
+/** The content codings that streams can have (RFC 9110, 8.4.1). */
+export type Coding = 'identity' | 'gzip'
+
 /** The name of a stream's body. */
 export type StreamKind = 'sse' | 'sse-envelope' | 'ndjson'
 
@@ -72,15 +77,18 @@ export class StreamFormats {
   constructor(heartbeat: string) {
     for (const [at, body] of [ssePlain, sseEnvelope, ndjson].entries()) {
       const chunked = chunkedFormat(body, 2 * at, heartbeat)
-      this.#formats.set(`${body.name} chunked`, chunked)
-      this.#formats.set(`${body.name} bare`, bareFormat(chunked, 2 * at + 1))
+      const bare = bareFormat(chunked, 2 * at + 1)
+      this.#formats.set(`${body.name} chunked identity`, chunked)
+      this.#formats.set(`${body.name} bare identity`, bare)
+      this.#formats.set(`${body.name} chunked gzip`, gzipFormat(bare, 'chunked'))
+      this.#formats.set(`${body.name} bare gzip`, gzipFormat(bare, 'bare'))
     }
   }
 
   /** The format of a kind in a framing. */
-  get(kind: StreamKind, framing: Framing): StreamFormat {
-    const format = this.#formats.get(`${kind} ${framing}`)
-    if (format === undefined) throw new RangeError(`there is no stream format ${kind} ${framing}`)
+  get(kind: StreamKind, framing: Framing, coding: Coding = 'identity'): StreamFormat {
+    const format = this.#formats.get(`${kind} ${framing} ${coding}`)
+    if (format === undefined) throw new RangeError(`there is no stream format ${kind} ${framing} ${coding}`)
     return format
   }
 }
@@ -93,7 +101,7 @@ function chunkedFormat(body: Body, slot: number, heartbeat: string): StreamForma
     name: `${body.name} chunked`,
     slot,
     event: (event) => chunk(body.event(event)),
-    gap: (gap: Gap, id = gap.to) => chunk(body.control(CONTROL_TYPES.gap, JSON.stringify(gap), id)),
+    gap: (gap: Gap) => chunk(body.control(CONTROL_TYPES.gap, JSON.stringify(gap), gap.id ?? gap.to)),
     live: (id) => chunk(body.control(CONTROL_TYPES.live, '{}', id)),
     position: (id) => chunk(body.control(CONTROL_TYPES.position, '{}', id)),
     heartbeat: chunk(body.comment(heartbeat)),
@@ -111,7 +119,7 @@ function bareFormat(chunked: StreamFormat, slot: number): StreamFormat {
     name: chunked.name.replace('chunked', 'bare'),
     slot,
     event: (event) => middle(chunked.event(event)),
-    gap: (gap, id) => bareOf(chunked.gap(gap, id)),
+    gap: (gap) => bareOf(chunked.gap(gap)),
     live: (id) => bareOf(chunked.live(id)),
     position: (id) => bareOf(chunked.position(id)),
     heartbeat: bareOf(chunked.heartbeat),
@@ -122,10 +130,34 @@ function bareFormat(chunked: StreamFormat, slot: number): StreamFormat {
   }
 }
 
+/** Its events are the bare format's own encodings; a flush of them is compressed as one. */
+function gzipFormat(bare: StreamFormat, framing: Framing): StreamFormat {
+  const sharing: Sharing = {
+    stream: () => new SharedDeflate('best'),
+    bodies: (parts) => [Buffer.concat(parts)],
+    wire: ({ parts: [only] }) => framed(only ?? new Uint8Array(0), framing),
+  }
+  return { ...bare, name: bare.name.replace('bare', `${framing} gzip`), sharing }
+}
+
+/** Bytes in a framing. */
+export function framed(bytes: Uint8Array, framing: Framing): Uint8Array {
+  if (framing === 'bare') return bytes
+  const head = Buffer.from(`${bytes.length.toString(16)}\r\n`, 'latin1')
+  return Buffer.concat([head, bytes, CRLF])
+}
+
+const CRLF = Buffer.from('\r\n')
 const LF = 0x0a
 
 function chunk(text: string): Uint8Array {
-  return Buffer.from(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`)
+  const length = Buffer.byteLength(text)
+  const head = `${length.toString(16)}\r\n`
+  const bytes = allocate(head.length + length + 2)
+  bytes.write(head, 'latin1')
+  bytes.write(text, head.length, 'utf8')
+  bytes.write('\r\n', head.length + length, 'latin1')
+  return bytes
 }
 
 function middle(bytes: Uint8Array): Uint8Array {

@@ -1,6 +1,6 @@
 // A subscriber: a cursor into a broadcast, and a connection. Nothing else: no queue of its own.
 
-import type { LagPolicy } from 'hydrant-client/wire'
+import type { Gap, LagPolicy } from 'hydrant-client/wire'
 import type { Broadcast } from './broadcast.ts'
 import type { Connection } from './connection.ts'
 
@@ -25,6 +25,10 @@ export class Subscriber {
   state: SubscriberState = 'behind'
   /** The state as of this offset is still to be sent, from the cursor on. */
   stateTo: number | undefined
+  /** Up to here what is gone was declared, or was gone before it came; the cursor may stand before it. */
+  goneTo = 0
+  /** Told next: what it saw was undone. */
+  undone: Gap | undefined
   /** Whether it only just came: what it misses then was trimmed before it came, and is no lag. */
   isFresh = true
   /** Its place among the live of its broadcast. */

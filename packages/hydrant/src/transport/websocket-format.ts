@@ -1,9 +1,11 @@
 // The formats of WebSocket messages: plain data, or envelopes of the subprotocol; each event a whole frame, made once.
 
 import { formatBinary, type Gap } from 'hydrant-client/wire'
+import { SharedDeflate } from '../compression/shared-deflate.ts'
 import type { LogEvent } from '../hub/event.ts'
 import { envelopeText, headerOf } from './envelope.ts'
-import type { Format } from './format.ts'
+import type { Format, Sharing } from './format.ts'
+import { allocate } from './slab.ts'
 import { STREAM_SLOTS } from './sse.ts'
 
 const TEXT = 0x1
@@ -20,6 +22,7 @@ export const plainMessages: Format = {
   bye: () => undefined,
   ended: () => undefined,
   heartbeat: undefined,
+  sharing: deflatedMessages(),
 }
 
 /** Messages of the subprotocol `hydrant.v1`: JSON envelopes; bytes as binary frames with a JSON header. */
@@ -33,31 +36,36 @@ export const envelopeMessages: Format = {
   bye: () => undefined,
   ended: (label) => textFrame(JSON.stringify({ ended: { sub: label } })),
   heartbeat: undefined,
+  sharing: deflatedMessages(),
 }
 
 /** A text frame of a server: final, unmasked (RFC 6455, 5.2). */
 export function textFrame(text: string): Uint8Array {
-  return frame(TEXT, Buffer.from(text))
+  const length = Buffer.byteLength(text)
+  const bytes = frame(TEXT, length)
+  bytes.write(text, bytes.length - length, 'utf8')
+  return bytes
 }
 
 /** A binary frame of a server. */
 export function binaryFrame(bytes: Uint8Array): Uint8Array {
-  return frame(BINARY, bytes)
+  const framed = frame(BINARY, bytes.length)
+  framed.set(bytes, framed.length - bytes.length)
+  return framed
 }
 
 function envelopeFrame(event: LogEvent): Uint8Array {
   const { data } = event
-  return typeof data === 'string' ? textFrame(envelopeText(event)) : frame(BINARY, formatBinary(headerOf(event), data))
+  return typeof data === 'string' ? textFrame(envelopeText(event)) : binaryFrame(formatBinary(headerOf(event), data))
 }
 
 /**
- * Header and payload in one Buffer. Same bytes as `ws`'s own sender: locked by
+ * A frame's header, and room for its payload. Same bytes as `ws`'s own sender: locked by
  * test/transport/websocket-format.test.ts.
  */
-function frame(opcode: number, payload: Uint8Array): Uint8Array {
-  const { length } = payload
+function frame(opcode: number, length: number): Buffer {
   const head = length < 126 ? 2 : length < 65_536 ? 4 : 10
-  const bytes = Buffer.allocUnsafe(head + length)
+  const bytes = allocate(head + length)
   bytes[0] = 0x80 | opcode
   if (head === 2) bytes[1] = length
   else if (head === 4) {
@@ -67,6 +75,35 @@ function frame(opcode: number, payload: Uint8Array): Uint8Array {
     bytes[1] = 127
     bytes.writeBigUInt64BE(BigInt(length), 2)
   }
-  bytes.set(payload, head)
   return bytes
+}
+
+/** The first of the reserved bits: the message is compressed (RFC 7692, 6). */
+const COMPRESSED = 0x40
+/** What every sync flush ends with, and every message leaves out. */
+const FLUSH_TAIL_BYTES = 4
+/** A message of nothing (RFC 7692, 7.2.3.6). */
+const EMPTY = Uint8Array.of(0)
+
+/** Messages compressed with one context for all who have had them all. Those of one client alone are not compressed. */
+function deflatedMessages(): Sharing {
+  return {
+    stream: () => new SharedDeflate('fixed'),
+    bodies: (parts) => parts.map(bodyOf),
+    wire: (flush, parts) => {
+      const frames = flush.parts.map((part, at) => {
+        const body = part.length > FLUSH_TAIL_BYTES ? part.subarray(0, part.length - FLUSH_TAIL_BYTES) : EMPTY
+        const bytes = frame((parts[at]?.[0] ?? 0) | COMPRESSED, body.length)
+        bytes.set(body, bytes.length - body.length)
+        return bytes
+      })
+      return Buffer.concat(frames)
+    },
+  }
+}
+
+/** The payload of one of our frames. */
+function bodyOf(bytes: Uint8Array): Uint8Array {
+  const length = bytes[1] ?? 0
+  return bytes.subarray(length < 126 ? 2 : length === 126 ? 4 : 10)
 }

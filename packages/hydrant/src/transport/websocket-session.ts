@@ -205,7 +205,8 @@ export class ProtocolSession implements Session {
       if (connection.isClosed || this.#subscribers.get(sub) !== attempt) return // unsubscribed meanwhile
       // The client's own id, until the gap that follows has moved it: cut in between, it must hear of the gap again.
       this.#answer({ subscribed: { sub, id: start.gap?.from ?? hub.idAt(start.after) } })
-      const request = { connection, selection, format: envelopeMessages, start, lag: lag ?? hub.lag, label: sub }
+      const policy = lag ?? hub.lagOf(selection)
+      const request = { connection, selection, format: envelopeMessages, start, lag: policy, label: sub }
       this.#subscribers.set(sub, pump.subscribe(request))
     } catch (error) {
       if (this.#subscribers.get(sub) === attempt) this.#subscribers.delete(sub)
@@ -239,7 +240,8 @@ async function startPlain({ hub, pump, connection }: SessionParts, url: UrlSelec
   if (selection === undefined) return
   const start = await hub.start(url.start, selection)
   if (connection.isClosed) return
-  pump.subscribe({ connection, selection, format: plainMessages, start, lag: url.lag ?? hub.lag, label: 0 })
+  const lag = url.lag ?? hub.lagOf(selection)
+  pump.subscribe({ connection, selection, format: plainMessages, start, lag, label: 0 })
 }
 
 function ackOf(message: { readonly ack: number | undefined }): { readonly ack?: number } {

@@ -7,8 +7,10 @@
 import type { Socket } from 'node:net'
 import { CLOSE_CODES, type CloseReason } from 'hydrant-client/wire'
 import type { WebSocket } from 'ws'
+import { Step } from '../compression/step.ts'
 import type { EndReason } from '../hub/counters.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
+import type { Payload } from './payload.ts'
 import type { Subscriber } from './subscriber.ts'
 import { textFrame } from './websocket-format.ts'
 
@@ -26,6 +28,14 @@ const CLOSE_REASONS: { readonly [Reason in EndReason]: CloseReason } = {
   gap: 'gap',
 }
 
+/** What was agreed on in the handshake. */
+export interface WebSocketTraits {
+  /** Events are told apart by subscription (the subprotocol); plain messages are not. */
+  readonly isLabelled: boolean
+  /** The client can read messages that were compressed for all. */
+  readonly canShare: boolean
+}
+
 /** See the head of the file. */
 export class WebSocketConnection extends Connection {
   readonly transport = 'websocket'
@@ -35,14 +45,15 @@ export class WebSocketConnection extends Connection {
   readonly #webSocket: WebSocket
   readonly #socket: Socket
   readonly #isLabelled: boolean
+  readonly #step: Step | undefined
   #speaker: Subscriber | undefined
 
-  /** `isLabelled`: events are told apart by subscription (the subprotocol); plain messages are not. */
-  constructor(webSocket: WebSocket, socket: Socket, isLabelled: boolean, owner: ConnectionOwner) {
+  constructor(webSocket: WebSocket, socket: Socket, traits: WebSocketTraits, owner: ConnectionOwner) {
     super(owner)
     this.#webSocket = webSocket
     this.#socket = socket
-    this.#isLabelled = isLabelled
+    this.#isLabelled = traits.isLabelled
+    this.#step = traits.canShare ? new Step() : undefined
     socket.on('drain', () => {
       this.drained()
       this.onDrained?.()
@@ -60,6 +71,16 @@ export class WebSocketConnection extends Connection {
     const socket = this.#socket
     if (this.isClosed || this.#webSocket.readyState !== OPEN) return true
     return socket.write(bytes) || socket.writableLength === 0
+  }
+
+  override get canShare(): boolean {
+    return this.#step !== undefined
+  }
+
+  /** Only with one subscription: those of others stand in other streams. */
+  override deliver({ bytes, shared }: Payload): boolean {
+    const isShared = shared !== undefined && this.subscribers.length === 1 && this.#step?.takes(shared.flush) === true
+    return this.send(isShared ? shared.bytes : bytes)
   }
 
   override turnTo(subscriber: Subscriber): void {

@@ -27,6 +27,15 @@ const CLOSE_TIMEOUT_MS = 2_000
 /** Around the data of a message: envelope and base64. */
 const MESSAGE_OVERHEAD = 4_096
 
+/** What they are made of. */
+export interface WebSocketsParts {
+  readonly hub: Hub
+  readonly connections: Connections
+  readonly onMessage: OnMessage | undefined
+  /** Whether permessage-deflate (RFC 7692) is offered. */
+  readonly compresses: boolean
+}
+
 /** Takes upgraded sockets. */
 export class WebSockets {
   readonly #hub: Hub
@@ -35,7 +44,7 @@ export class WebSockets {
   readonly #server: WebSocketServer
   #stopTimer: () => void
 
-  constructor(hub: Hub, connections: Connections, onMessage: OnMessage | undefined) {
+  constructor({ hub, connections, onMessage, compresses }: WebSocketsParts) {
     this.#hub = hub
     this.#connections = connections
     this.#onMessage = onMessage
@@ -44,7 +53,8 @@ export class WebSockets {
       ...untyped,
       noServer: true,
       clientTracking: false,
-      perMessageDeflate: false,
+      // ws only negotiates, and inflates what clients send; what goes out is compressed once for all, beside it.
+      perMessageDeflate: compresses ? { clientNoContextTakeover: true } : false,
       maxPayload: Math.ceil((hub.limits.eventBytesMax * 4) / 3) + MESSAGE_OVERHEAD,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
     })
@@ -59,12 +69,14 @@ export class WebSockets {
 
   /** Completes the handshake, then serves what the URL selects and what the client says. */
   accept(request: IncomingMessage, socket: Socket, head: Buffer, url: UrlSelection): void {
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => void this.#serve(webSocket, socket, url))
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      void this.#serve(webSocket, socket, url, canShareDeflate(webSocket, request))
+    })
   }
 
-  async #serve(webSocket: WebSocket, socket: Socket, url: UrlSelection): Promise<void> {
+  async #serve(webSocket: WebSocket, socket: Socket, url: UrlSelection, canShare: boolean): Promise<void> {
     const isPlain = webSocket.protocol !== SUBPROTOCOL
-    const connection = new WebSocketConnection(webSocket, socket, !isPlain, this.#connections)
+    const connection = new WebSocketConnection(webSocket, socket, { isLabelled: !isPlain, canShare }, this.#connections)
     if (this.#connections.refusal() !== undefined) {
       return connection.end(this.#hub.isClosing ? 'shutting-down' : 'too-many-connections')
     }
@@ -108,4 +120,13 @@ export class WebSockets {
       if (pinged % PINGS_PER_TURN === 0) await new Promise<void>((resolve) => this.#hub.clock.defer(resolve))
     }
   }
+}
+
+/**
+ * Whether the client can read messages that were compressed for all: with 15 bits of window, and keeping it from
+ * message to message (RFC 7692, 7.1). Others get theirs uncompressed.
+ */
+function canShareDeflate(webSocket: WebSocket, request: IncomingMessage): boolean {
+  const offered = request.headers['sec-websocket-extensions'] ?? ''
+  return webSocket.extensions !== '' && !/server_(no_context_takeover|max_window_bits)/i.test(offered)
 }

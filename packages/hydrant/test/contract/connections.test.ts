@@ -166,7 +166,7 @@ async function openWebSocket(owner: ConnectionOwner): Promise<ConnectionPair> {
   const accepted = new Promise<WebSocketConnection>((resolve) => {
     http.on('upgrade', (incoming, socket: Socket, head) => {
       server.handleUpgrade(incoming, socket, head, (webSocket) => {
-        resolve(new WebSocketConnection(webSocket, socket, false, owner))
+        resolve(new WebSocketConnection(webSocket, socket, { isLabelled: false, canShare: false }, owner))
       })
     })
   })

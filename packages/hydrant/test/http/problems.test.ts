@@ -1,4 +1,5 @@
-// Bad input over HTTP: every problem code is provoked, says what is wrong, and leaves the server and its log as they were.
+// Bad input over HTTP: every problem code is provoked, says what is wrong, and leaves the server and its log as they
+// were.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -183,6 +184,13 @@ const SCENES: Partial<Record<ProblemCode, () => Promise<Said>>> = {
       await hub.close()
       return checkRetryAfter(await post(url, '/events/a', 'x'))
     }),
+  'not-atomic': () =>
+    inScene({ engine: new SingleEngine() }, async ({ url }) => {
+      const body = '[{"topic":"a"},{"topic":"b"}]'
+      const each = await post(url, '/events?atomic=false', body, JSON_BODY)
+      assert.deepEqual([each.status, (each.json['results'] as unknown[]).length], [200, 2])
+      return post(url, '/events', body, JSON_BODY)
+    }),
   'malformed-body': async () => {
     const hub = createHub()
     const body = new ReadableStream({ pull: (controller) => controller.error(new Error('cut')) })
@@ -257,6 +265,17 @@ test('of a batch with one bad event nothing is published', async () => {
   assert.equal(server.hub.counters.published, 0)
   assert.equal(server.hub.window.head, 0)
 })
+
+/** An engine that stores events one by one. */
+class SingleEngine extends MemoryEngine {
+  override readonly capabilities = {
+    durable: false,
+    shared: false,
+    exactGaps: true,
+    topicRetention: false,
+    atomicBatch: false,
+  }
+}
 
 /** An engine whose appends fail. */
 class BrokenEngine extends MemoryEngine {

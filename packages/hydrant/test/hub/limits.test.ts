@@ -23,7 +23,7 @@ test('a name ends with its unit, or says what it counts', () => {
     ms: /Ms$/,
     events: /Events(Max)?$/,
     sockets: /Sockets$/,
-    items: /(topics|Topics|connections|subscriptions|Keys|epochs)Max$/,
+    items: /(topics|Topics|connections|subscriptions|Keys|epochs)Max$|ConnectionsMin$/,
     'per second': /PerSecondMax$/,
   }
   for (const name of names) assert.match(name, endings[LIMITS[name].unit])

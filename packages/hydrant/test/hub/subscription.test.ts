@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Delivery, Subscription } from '../../src/hub/subscription.ts'
+import type { Delivery } from '../../src/hub/delivery.ts'
+import type { Subscription } from '../../src/hub/subscription.ts'
 import { QUIET_EPOCH, QuietHub } from '../support/quiet-hub.ts'
 import { settle } from '../support/virtual-clock.ts'
 

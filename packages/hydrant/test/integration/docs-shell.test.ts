@@ -4,20 +4,28 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { loadConfiguration } from '../../src/server/configuration.ts'
 import { Server } from '../../src/server/server.ts'
+import { TempFolder } from '../fault/temp-folder.ts'
 import { allPages, Page, type Block } from '../support/markdown.ts'
 import { HEARTBEAT_TEXT, runShellBlock } from '../support/shell-block.ts'
 import { StreamClient } from '../support/stream-client.ts'
 
 async function openServer(): Promise<Server & AsyncDisposable> {
+  const folder = new TempFolder()
   const flags = new Map([
     ['port', '0'],
+    ['engine', `file:${folder.path}`],
     ['heartbeatMs', '100'],
     ['heartbeatText', HEARTBEAT_TEXT],
   ])
   const server = await Server.open(loadConfiguration({ flags }).configuration, {
     onError: (error) => assert.fail(String(error)),
   })
-  return Object.assign(server, { [Symbol.asyncDispose]: () => server.close() })
+  return Object.assign(server, {
+    [Symbol.asyncDispose]: async () => {
+      await server.close()
+      folder[Symbol.dispose]()
+    },
+  })
 }
 
 function curlBlocks(page: Page): readonly Block[] {

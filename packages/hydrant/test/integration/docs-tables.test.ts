@@ -8,6 +8,7 @@ import { createHub } from '../../src/index.ts'
 import { checkKeys, parseSubscribe } from '../../src/http/query.ts'
 import { LIMITS } from '../../src/hub/limits.ts'
 import { metricsText } from '../../src/metrics/metrics.ts'
+import { loadConfiguration } from '../../src/server/configuration.ts'
 import { refusalText } from '../../src/server/refusal.ts'
 import { flagOf, SETTINGS, variableOf } from '../../src/server/settings.ts'
 import { codeOf, Page } from '../support/markdown.ts'
@@ -80,6 +81,23 @@ test('the table of settings has every setting, with its flag, variable, default 
     description,
   ])
   assert.deepEqual(reference.table('key in the file'), expected)
+})
+
+test('every config file that is shown can be loaded', () => {
+  const shown = [operate, reference].flatMap((page) => page.blocks('json'))
+  assert.ok(shown.length >= 3)
+  for (const { text } of shown) assert.doesNotThrow(() => loadConfiguration({ readFile: () => text }))
+})
+
+test('the table of keys of a rule of retention has every key', () => {
+  const source = readFileSync(new URL('../../src/engine/file-retention.ts', import.meta.url), 'utf8')
+  const rule = /export interface RetentionRule \{([\s\S]*?)\n\}/.exec(source)?.[1] ?? ''
+  const expected = Array.from(rule.matchAll(/readonly (\w+)\??:/g), ([, name]) => name ?? '')
+  assert.ok(expected.length > 1)
+  assert.deepEqual(
+    reference.table('in a rule').map(([key]) => codeOf(key)),
+    expected,
+  )
 })
 
 test('the table of query keys has every key, and no other', () => {

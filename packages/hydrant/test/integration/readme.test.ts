@@ -23,6 +23,9 @@ mkdirSync(join(ROOT, '.cache'), { recursive: true })
 const folder = mkdtempSync(join(ROOT, '.cache', 'readme-'))
 after(() => rmSync(folder, { recursive: true }))
 
+/** Where the server keeps its log: not beside the repository, where a reader's own may be. */
+const logIn = (name: string): Readonly<Record<string, string>> => ({ HYDRANT_ENGINE: `file:${join(folder, name)}` })
+
 const readme = new Page('../README.md')
 const commands = readme.blocks('sh').map(({ text }) => text.trim())
 const START = 'npm start'
@@ -59,7 +62,7 @@ test('every command of the README is run here', () => {
 })
 
 test('npm start prints an address, and the curl commands work as they stand', async () => {
-  await using server = new Terminal(`${START} -- --port 0`)
+  await using server = new Terminal(`${START} -- --port 0`, logIn('started'))
   const port = await startedPort(server)
   await using watch = new Terminal(at(port, WATCH))
   await watch.says(/event: hydrant:open\n/)
@@ -70,7 +73,7 @@ test('npm start prints an address, and the curl commands work as they stand', as
 })
 
 test('any output can be a topic: npx hydrant publish and npx hydrant tail work as they stand', async () => {
-  await using server = new Terminal(`${START} -- --port 0`)
+  await using server = new Terminal(`${START} -- --port 0`, logIn('published'))
   const port = await startedPort(server)
   await using tail = new Terminal(at(port, TAIL))
   // Again and again: nothing says when the tail, which starts at now, is there.

@@ -1,4 +1,5 @@
-// The judge of a subscriber's stream: every wanted event once, in order, or covered by a gap that is declared and right.
+// The judge of a subscriber's stream: every wanted event once, in order, or covered by a gap that is declared and
+// right.
 //
 //   a stream:            everything wanted after its start
 //   under `latest`:      the same, less events for which a newer one of their topic and key stands
@@ -21,12 +22,20 @@ export class Checker {
   #id: string | undefined
   /** The id that must be declared unknown before anything else. */
   #foreignId: string | undefined
+  /** Where the stream must go on after that; undefined for an id of another log. */
+  #foreignTo: number | undefined
+  /** The log was undone up to here under a stream that had come further; undefined when it is no matter any more. */
+  #undoneTo: number | undefined
+  /** Whether it had been sent something of what was undone, and must be told so first. */
+  #mustHear = false
   /** Set while the state as of this offset is received. */
   #stateTo: number | undefined
   /** Whether the state is sent again because of a gap, which has to come before it. */
   #expectsStateGap = false
   /** What was trimmed before the state was read is no part of it. */
   #stateFloor: number | undefined
+  /** Up to here what did not come was declared; of other topics some may come yet. */
+  #declaredTo = 0
   /** What was trimmed before the newest part of the state was read. */
   #floor = 0
   /** The last things that were received, for the message of a failure. */
@@ -78,13 +87,17 @@ export class Checker {
     this.#id = undefined
   }
 
-  /** The subscriber comes with an id: one of this log is gone on from, of another one it must be told so first. */
+  /**
+   * The subscriber comes with an id: one of this log is gone on from; of one that was undone, or of another log, it
+   * must be told so first.
+   */
   startAfter(log: PublishedLog, id: string): void {
     this.#start(log, `after ${id}`)
     this.#id = id
-    const { epoch, offset } = parsed(id)
-    if (epoch === log.epoch) this.#at = offset
-    else this.#foreignId = id
+    this.#at = log.placeOf(parsed(id))
+    if (this.#at !== undefined) return
+    this.#foreignId = id
+    this.#foreignTo = log.endOfTerm(parsed(id).epoch)
   }
 
   /** The state as of this offset comes first; where the subscriber came with an id, after a gap. */
@@ -100,6 +113,16 @@ export class Checker {
     if (this.#stateTo !== undefined) this.#stateFloor ??= floor
   }
 
+  /** Everything after this offset is about to be undone, while the subscriber may be connected. */
+  undone(to: number): void {
+    this.#note(`undone to ${to}`)
+    if (this.#at === undefined || this.#foreignId !== undefined) return
+    this.#mustHear ||= this.#log.wanted(this.#wanted, to, this.#at).length > 0
+    this.#undoneTo = to
+    this.#at = Math.min(this.#at, to)
+    this.#declaredTo = Math.min(this.#declaredTo, to)
+  }
+
   /** Takes the next thing of the stream. */
   take(received: Received): void {
     if (received.kind === 'ended') return this.takeEnd()
@@ -109,7 +132,7 @@ export class Checker {
     if (kind === 'open' && id === this.#id) return // an answer that names the client's own id
     if (kind === 'gap') this.#takeGap(received.gap)
     else this.#takeControl(kind, offset)
-    assert.equal(epoch, this.#log.epoch, this.#say(`the epoch of the ${kind} ${id}`))
+    assert.equal(this.#log.placeOf(parsed(id)), offset, this.#say(`the id of the ${kind} ${id}`))
     this.#id = id
   }
 
@@ -125,27 +148,25 @@ export class Checker {
   end(): void {
     assert.ok(this.#at !== undefined, this.#say('the stream never started'))
     assert.equal(this.#stateTo, undefined, this.#say('the state never ended'))
+    assert.ok(!this.#mustHear, this.#say('it was never told of what was undone'))
     this.#moveTo(Math.max(this.#log.head, this.#at), 'the end')
   }
 
   #start(log: PublishedLog, where: string): void {
     this.#note(`start ${where}`)
     this.#log = log
-    this.#at = this.#foreignId = this.#stateTo = this.#stateFloor = undefined
+    this.#at = this.#foreignId = this.#foreignTo = this.#stateTo = this.#stateFloor = undefined
     this.#expectsStateGap = false
+    this.#declaredTo = 0
+    this.#undoneTo = undefined
+    this.#mustHear = false
   }
 
   #takeControl(kind: 'open' | 'live' | 'position' | 'bye', offset: number): void {
     this.#note(`${kind} ${offset}`)
     assert.equal(this.#foreignId, undefined, this.#say(`${kind} before the gap that a foreign id calls for`))
     if (kind === 'open') this.#at ??= offset
-    // A gap may have led beyond the state.
-    if (kind === 'live')
-      assert.equal(
-        offset,
-        Math.max(this.#stateTo ?? -1, this.#at ?? 0),
-        this.#say('live, but not at the end of the state'),
-      )
+    if (kind === 'live') assert.equal(offset, this.#stateTo, this.#say('live, but not at the end of the state'))
     this.#moveTo(offset, `the ${kind} at ${offset}`)
     if (kind === 'live') this.#stateTo = undefined
   }
@@ -156,6 +177,7 @@ export class Checker {
     const offset = received.offset ?? published?.offset
     this.#note(`event ${offset}`)
     assert.equal(this.#foreignId, undefined, this.#say('an event before the gap that a foreign id calls for'))
+    assert.ok(!this.#mustHear, this.#say('an event before the gap of what was undone'))
     assert.ok(!this.#expectsStateGap, this.#say('an event before the gap because of which the state is sent'))
     assert.ok(published !== undefined && offset !== undefined, this.#say(`event ${offset} was never published so`))
     assert.equal(data, published.data, this.#say(`the data of event ${offset}`))
@@ -165,12 +187,15 @@ export class Checker {
     assert.ok(wanted !== undefined, this.#say(`event ${offset} was not selected`))
     assert.ok(this.#at === undefined || offset > this.#at, this.#say(`event ${offset} came again, or too late`))
     if (this.#stateTo !== undefined)
-      assert.ok(this.#log.isState(wanted, this.#stateTo), this.#say(`event ${offset} is no part of the state`))
+      assert.ok(
+        this.#log.isState(wanted, this.#stateTo, this.#wanted),
+        this.#say(`event ${offset} is no part of the state`),
+      )
     this.#moveTo(offset - 1, `event ${offset}`)
     this.#at = offset
     this.#events += 1
     if (received.offset === undefined) return
-    assert.equal(epoch, this.#log.epoch, this.#say(`the epoch of event ${offset}`))
+    assert.equal(epoch, this.#log.epochAt(offset), this.#say(`the epoch of event ${offset}`))
     this.#id = formatId(epoch ?? '', offset)
   }
 
@@ -185,14 +210,24 @@ export class Checker {
     this.#gaps += 1
     const to = parsed(gap.to).offset
     if (gap.reason === 'epoch') {
-      assert.equal(gap.from, this.#foreignId, this.#say('the id was one of this log'))
-      this.#foreignId = undefined
+      if (this.#undoneTo === undefined) assert.equal(gap.from, this.#foreignId, this.#say('the id was one of this log'))
+      else {
+        assert.equal(to, this.#undoneTo, this.#say('where it goes on behind what was undone'))
+        if (gap.certain) assert.ok(this.#mustHear, this.#say('nothing that it saw was undone'))
+      }
+      this.#undoneTo = undefined
+      this.#mustHear = false
+      if (this.#foreignTo !== undefined && !this.#expectsStateGap)
+        assert.equal(to, this.#foreignTo, this.#say('where the undone id goes on'))
+      this.#foreignId = this.#foreignTo = undefined
     } else {
       assert.equal(this.#foreignId, undefined, this.#say('the gap should be one of epochs'))
       this.#judgeGap(gap, parsed(gap.from).offset, to)
     }
     // Behind a gap of epochs it is not known here what is missing; the state begins before everything.
-    this.#at = this.#expectsStateGap ? 0 : to
+    this.#at = this.#expectsStateGap ? 0 : parsed(gap.id ?? gap.to).offset
+    assert.ok(this.#at <= to, this.#say('a gap that leads beyond its end'))
+    this.#declaredTo = this.#expectsStateGap ? 0 : to
     this.#expectsStateGap = false
   }
 
@@ -220,9 +255,10 @@ export class Checker {
 
   /** Whether an event need not be sent: another one stands for it, or it is no part of the state. */
   #mayMiss(event: Published): boolean {
-    const isReplaced = event.key !== undefined && this.#log.newer(event) !== undefined
+    if (event.offset <= this.#declaredTo) return true
+    const isReplaced = event.key !== undefined && this.#log.newer(event, this.#wanted) !== undefined
     if (this.#stateTo === undefined) return this.#isLatest && isReplaced
-    if (event.offset <= (this.#stateFloor ?? 0) || !this.#log.isState(event, this.#stateTo)) return true
+    if (event.offset <= (this.#stateFloor ?? 0) || !this.#log.isState(event, this.#stateTo, this.#wanted)) return true
     return isReplaced && (this.#isLatest || event.offset <= this.#floor)
   }
 
@@ -248,12 +284,15 @@ export interface GapSituation {
 
 /** Judges a gap at the moment at which it is declared: is a wanted event really gone? */
 export function checkGap(gap: Gap, wanted: Wanted, log: PublishedLog, situation: GapSituation): void {
-  if (gap.reason === 'epoch') return
   const { floor, isLatest, isBeforeState } = situation
   const [from, to] = [parsed(gap.from).offset, parsed(gap.to).offset]
+  if (gap.reason === 'epoch') {
+    const isUndone = log.endOfTerm(parsed(gap.from).epoch) !== undefined
+    return assert.ok(isBeforeState || isUndone || to <= floor, `what is there is left out: ${JSON.stringify(gap)}`)
+  }
   const gone = log.wanted(wanted, from, Math.min(to, floor))
   const text = `the gap ${JSON.stringify(gap)}, while everything after ${floor} is there`
-  const isMissed = (event: Published): boolean => !isLatest || isBeforeState || mayHaveGoneAsNewest(event, log)
+  const isMissed = (event: Published): boolean => !isLatest || isBeforeState || mayHaveGoneAsNewest(event, log, wanted)
   if (gap.certain) assert.ok(gone.some(isMissed), `nothing is gone: ${text}`)
   if (gap.reason !== 'trimmed' || isBeforeState) return
   assert.ok(to <= floor, `what is there is declared missing: ${text}`)
@@ -262,8 +301,8 @@ export function checkGap(gap: Gap, wanted: Wanted, log: PublishedLog, situation:
 }
 
 /** Whether it was gone, perhaps, before a newer event of its topic and key was published. */
-function mayHaveGoneAsNewest(event: Published, log: PublishedLog): boolean {
-  const newer = log.newer(event)
+function mayHaveGoneAsNewest(event: Published, log: PublishedLog, wanted: Wanted): boolean {
+  const newer = log.newer(event, wanted)
   return event.key === undefined || newer === undefined || event.offset <= log.floorAt(newer.offset)
 }
 

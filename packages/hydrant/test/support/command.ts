@@ -1,7 +1,9 @@
 // The command `hydrant` as a process, driven and watched.
 
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { until } from './until.ts'
 
@@ -12,7 +14,7 @@ export const BIN: string = fileURLToPath(new URL('../../bin/hydrant.js', import.
 export interface CommandOptions {
   /** Added to the environment, which has no HYDRANT_ variables otherwise. */
   readonly env?: Readonly<Record<string, string>>
-  /** Default: a folder without a config file. */
+  /** Default: an empty folder of its own, gone when it ends: without a config file, and with a log of its own. */
   readonly cwd?: string
 }
 
@@ -27,15 +29,19 @@ export class Command implements AsyncDisposable {
 
   constructor(args: readonly string[], options: CommandOptions = {}) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HYDRANT_|NODE_)/.test(name)))
+    const own = options.cwd === undefined ? mkdtempSync(join(tmpdir(), 'hydrant-command-')) : undefined
     this.child = spawn(process.execPath, [BIN, ...args], {
-      cwd: options.cwd ?? tmpdir(),
+      cwd: options.cwd ?? own,
       env: { ...env, ...options.env },
     })
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => (this.stdout += text))
     this.child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text))
     this.child.stdin.on('error', () => {}) // it ended before it had read all
     this.#exited = new Promise((resolve) => {
-      this.child.on('close', (code, signal) => resolve((this.result = code ?? signal ?? 'gone')))
+      this.child.on('close', (code, signal) => {
+        if (own !== undefined) rmSync(own, { recursive: true })
+        resolve((this.result = code ?? signal ?? 'gone'))
+      })
     })
   }
 

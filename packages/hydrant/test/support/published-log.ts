@@ -1,4 +1,7 @@
-// What was published, in the log's order: the truth that every stream is judged by.
+// What was published, in the log's order: the truth that every stream is judged by. A log that outlives its process has
+// several terms, and the end of one may be undone.
+
+import type { EventId } from 'hydrant-client/wire'
 
 /** An event as it was published, and the place it got. */
 export interface Published {
@@ -18,11 +21,19 @@ export interface Wanted {
 /** The type of the last event of a topic. */
 export const END_TYPE = 'hydrant:end'
 
+/** A term of the log's writer. */
+interface Term {
+  readonly epoch: string
+  /** Its first offset. */
+  readonly first: number
+  /** The last offset that is left of it; undefined while it goes on. */
+  last: number | undefined
+}
+
 /** The whole log, never trimmed. Events must be added in order. */
 export class PublishedLog {
-  /** The epoch of its ids; undefined where the log has only one. */
-  readonly epoch: string | undefined
-  readonly #events: Published[] = []
+  readonly #terms: Term[] = []
+  #events: Published[] = []
   readonly #byOffset = new Map<number, Published>()
   /** The newest of each topic and key. */
   readonly #newest = new Map<string, Published>()
@@ -30,8 +41,45 @@ export class PublishedLog {
   readonly #ended = new Set<string>()
   readonly #floors = new Map<number, number>()
 
-  constructor(epoch?: string) {
-    this.epoch = epoch
+  /** A term begins. */
+  begin(epoch: string, first: number): void {
+    if (this.#terms.some((term) => term.epoch === epoch)) throw new Error(`the epoch ${epoch} began before`)
+    if (this.head > 0 && first <= this.head)
+      throw new Error(`the epoch ${epoch} begins at ${first}, before ${this.head}`)
+    const before = this.#terms.at(-1)
+    if (before !== undefined) before.last = first - 1
+    this.#terms.push({ epoch, first, last: undefined })
+  }
+
+  /** Everything after this offset was undone; a term has to begin there. */
+  undo(to: number): void {
+    const events = this.#events.filter(({ offset }) => offset <= to)
+    this.#events = []
+    for (const map of [this.#byOffset, this.#newest, this.#newer]) map.clear()
+    this.#ended.clear()
+    for (const event of events) this.add(event)
+  }
+
+  /** The epoch of what is added. */
+  get epoch(): string {
+    return this.#terms.at(-1)?.epoch ?? ''
+  }
+
+  /** Where an id stands: after its own offset, or undefined where it stands for nothing that is there. */
+  placeOf(id: EventId | undefined): number | undefined {
+    const end = id === undefined ? undefined : this.endOfTerm(id.epoch)
+    return id === undefined || end === undefined || id.offset > end ? undefined : id.offset
+  }
+
+  /** The last offset of a term; undefined for one that is not of this log. */
+  endOfTerm(epoch: string): number | undefined {
+    const term = this.#terms.find((one) => one.epoch === epoch)
+    return term === undefined ? undefined : (term.last ?? Math.max(this.head, term.first - 1))
+  }
+
+  /** The epoch of the event at an offset. */
+  epochAt(offset: number): string | undefined {
+    return this.#terms.findLast(({ first }) => first <= offset)?.epoch
   }
 
   add(event: Published): void {
@@ -60,6 +108,11 @@ export class PublishedLog {
     return this.#events.at(-1)?.offset ?? 0
   }
 
+  /** All events after an offset. */
+  after(offset: number): readonly Published[] {
+    return this.#events.slice(this.#countUpTo(offset))
+  }
+
   /** The event at this offset. */
   at(offset: number): Published | undefined {
     return this.#byOffset.get(offset)
@@ -70,14 +123,16 @@ export class PublishedLog {
     return this.#events.slice(this.#countUpTo(after), this.#countUpTo(to)).filter((event) => isWanted(wanted, event))
   }
 
-  /** The next event of the same topic and key; events without a key count as one key. */
-  newer(event: Published): Published | undefined {
-    return this.#newer.get(event)
+  /** The next event of the same topic and key that is wanted, too; events without a key count as one key. */
+  newer(event: Published, wanted: Wanted): Published | undefined {
+    let newer = this.#newer.get(event)
+    while (newer !== undefined && !isWanted(wanted, newer)) newer = this.#newer.get(newer)
+    return newer
   }
 
   /** Whether an event was the newest of its topic and key when the log reached this offset, and no deletion. */
-  isState(event: Published, to: number): boolean {
-    const newer = this.#newer.get(event)
+  isState(event: Published, to: number, wanted: Wanted): boolean {
+    const newer = this.newer(event, wanted)
     const isNewest = event.offset <= to && (newer === undefined || newer.offset > to)
     return isNewest && (event.key === undefined || event.data !== '')
   }

@@ -68,7 +68,7 @@ const PLAIN = { epoch: undefined, offset: undefined, type: undefined, topic: und
 
 function messageOf(message: Record<string, unknown>, sub: number): Received {
   const { gap, open, live, position, bye, subscribed, ended } = message as { [name: string]: unknown; gap?: Gap }
-  if (gap !== undefined) return { sub, kind: 'gap', ...idOf(gap.to), gap }
+  if (gap !== undefined) return { sub, kind: 'gap', ...idOf(gap.id ?? gap.to), gap }
   if (typeof open === 'string') return { sub, kind: 'open', ...idOf(open) }
   if (typeof live === 'string') return { sub, kind: 'live', ...idOf(live) }
   if (typeof position === 'string') return { sub, kind: 'position', ...idOf(position) }

@@ -14,8 +14,11 @@ export interface TcpRelay {
   close(): Promise<void>
 }
 
-/** Starts a relay to a server. */
-export async function startTcpRelay(target: { readonly host: string; readonly port: number }): Promise<TcpRelay> {
+/** Starts a relay to a server, on a free port or on the one it is given. */
+export async function startTcpRelay(
+  target: { readonly host: string; readonly port: number },
+  port = 0,
+): Promise<TcpRelay> {
   const sockets = new Set<Socket>()
   const upstreams = new Set<Socket>()
   const server = createServer((client) => {
@@ -33,7 +36,7 @@ export async function startTcpRelay(target: { readonly host: string; readonly po
     }
     client.pipe(upstream).pipe(client)
   })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
+  await once(server.listen(port, '127.0.0.1'), 'listening')
   const cut = (): void => {
     for (const socket of sockets) socket.resetAndDestroy()
   }

@@ -3,17 +3,28 @@
 import { createServer, type Server, type ServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createHub, type HubOptions, type MountedHub } from '../../src/index.ts'
+import { openFrontDoor } from '../../src/server/front-door.ts'
+import { PATIENCE } from '../../src/server/patience.ts'
+import { Sockets } from '../../src/server/sockets.ts'
+
+/** Which door tests go through; doors.test.ts says `front` to some, so that what they prove holds for both. */
+export type Door = 'ordinary' | 'front'
+
+const DOOR: Door = process.env['HYDRANT_TEST_DOOR'] === 'front' ? 'front' : 'ordinary'
 
 /** A running server. */
 export class TestServer implements AsyncDisposable {
   readonly hub: MountedHub
   readonly server: Server
   readonly port: number
+  readonly #sockets: Sockets | undefined
 
-  constructor(hub: MountedHub, server: Server) {
+  /** `sockets`: those at the front door, if there is one. */
+  constructor(hub: MountedHub, server: Server, sockets?: Sockets) {
     this.hub = hub
     this.server = server
     this.port = portOf(server)
+    this.#sockets = sockets
   }
 
   /** `http://127.0.0.1:<port>`. */
@@ -28,18 +39,25 @@ export class TestServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.hub.close()
+    this.#sockets?.destroy()
     await closeServer(this.server)
   }
 }
 
 /** Starts a hub on a port of its own. */
-export async function startServer(options: HubOptions = {}, serverOptions: ServerOptions = {}): Promise<TestServer> {
+export async function startServer(
+  options: HubOptions = {},
+  serverOptions: ServerOptions = {},
+  door: Door = DOOR,
+): Promise<TestServer> {
   const hub = createHub(options)
   const server = createServer(serverOptions, hub.handler)
+  const sockets = door === 'front' ? new Sockets(PATIENCE) : undefined
+  if (sockets !== undefined) openFrontDoor(server, { ...hub.doors, sockets })
   server.on('upgrade', hub.upgrade)
   await hub.ready
   await listen(server)
-  return new TestServer(hub, server)
+  return new TestServer(hub, server, sockets)
 }
 
 /** Servers of node:http, node:https, node:http2 and node:net. */

@@ -12,7 +12,7 @@ import { SlowEngine } from '../support/slow-engine.ts'
 import type { VirtualClock } from '../support/virtual-clock.ts'
 
 /** A window of about fifteen events of this size. */
-const SMALL_WINDOW = { windowBytes: 65_536 } as const
+const SMALL_WINDOW = { windowBytes: 131_072 } as const
 const LARGE_BYTES = 4_000
 
 function numbers(from: number, to: number): readonly number[] {

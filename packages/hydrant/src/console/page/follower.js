@@ -97,7 +97,7 @@ export class Follower {
 
   /** The subclass brings a gap. */
   gap(gap) {
-    this.lastId = gap.to
+    this.lastId = gap.id ?? gap.to
     this.listener.gap(gap)
   }
 }

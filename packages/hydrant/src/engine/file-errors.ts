@@ -56,8 +56,7 @@ export function unavailable(error: unknown, folder: string): HydrantError {
 }
 
 const SENTENCES: Readonly<Record<FileFailure, (folder: string) => string>> = {
-  full: (folder) =>
-    `The disk with the log in ${folder} is full: nothing was stored. Free some space; it goes on by itself.`,
+  full: (folder) => `The disk with the log in ${folder} is full: nothing was stored. Free some space, and try again.`,
   'read-only': (folder) => `The log in ${folder} cannot be written: make the folder writable, or name another one.`,
   damaged: (folder) =>
     `The log in ${folder} is damaged: restore a copy, or move the folder away to start an empty log.`,

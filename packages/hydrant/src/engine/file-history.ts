@@ -8,6 +8,7 @@ import { dataOf, integerOf, textOrNull, type Row } from './file-row.ts'
 import { FileSelections, isTypeOf, type Resolved, type Wanted } from './file-selection.ts'
 import { FileSnapshots, type Snapshot } from './file-snapshot.ts'
 import { FileStates } from './file-state.ts'
+import { newestOfTopic, oldestOfTopics } from './file-topic-rows.ts'
 
 /** Offsets of events, and how far they reach: there is no other wanted one up to `to`. */
 interface Found {
@@ -48,8 +49,8 @@ export class FileHistory {
       const resolved = this.#selections.resolve(request, snapshot, latest)
       const gap = judge(resolved, request.after)
       const to = snapshot.head
-      const isWanted = latest ? (row: Row) => this.#states.isCurrent(row, to) : () => true
-      const found = this.#find(resolved, { after: Math.max(request.after, gap?.to ?? 0), to, eventsMax, isWanted })
+      const isWanted = latest ? (row: Row) => this.#states.isCurrent(row, to, request.types) : () => true
+      const found = this.#find(resolved, { after: request.after, to, eventsMax, isWanted })
       return { gap, ...this.#fetch(found, bytesMax) }
     })
   }
@@ -66,27 +67,18 @@ export class FileHistory {
               after,
               to,
               eventsMax,
-              isWanted: (row) => this.#states.isNewest(row, to),
+              isWanted: (row) => this.#states.isNewest(row, to, request.types),
             })
           : firstOf(this.#states.offsets(resolved, resolved.ids, to), { after, to, eventsMax })
-      const isState = (row: Row): boolean =>
-        isTypeOf(row, request.types) && (textOrNull(row, 'key') === null || dataOf(row, 'data').length > 0)
-      return { gap: undefined, ...this.#fetch(found, bytesMax, isState) }
+      return { gap: undefined, ...this.#fetch(found, bytesMax, isOfState) }
     })
   }
 
-  /**
-   * The offset after which a stream must start to contain what was asked for. It lies at or after the last selected
-   * event that is gone: from there on there is no gap.
-   */
+  /** The offset after which a stream must start to contain what was asked for. */
   seek(seek: Seek, wanted: Wanted): number {
     return this.#log.read((snapshot) => {
       if ('last' in seek && seek.last <= 0) return snapshot.head
-      const resolved = this.#selections.resolve(wanted, snapshot, false)
-      return Math.min(
-        snapshot.head,
-        Math.max(this.#place(seek, resolved, snapshot), resolved.trimmed, resolved.unknown),
-      )
+      return this.#place(seek, this.#selections.resolve(wanted, snapshot, false), snapshot)
     })
   }
 
@@ -109,18 +101,9 @@ export class FileHistory {
   #findByTopic(ids: readonly number[], { types }: Wanted, { after, to: head, eventsMax, isWanted }: Search): Found {
     const share = Math.ceil(Math.min(eventsMax, this.#scanEventsMax) / Math.max(1, ids.length)) + 1
     const rowsMax = Math.max(share, Math.min(PAGE_ROWS_MIN, this.#scanEventsMax))
-    const sql =
-      'SELECT offset, topic, type, key FROM events ' +
-      'WHERE topic = ? AND offset > ? AND offset <= ? ORDER BY offset LIMIT ?'
-    let to = head
-    const offsets: number[] = []
-    for (const id of ids) {
-      const rows = this.#log.all(sql, id, after, to, rowsMax)
-      for (const row of rows) if (isTypeOf(row, types) && isWanted(row)) offsets.push(integerOf(row, 'offset'))
-      const last = rows.at(-1)
-      if (rows.length === rowsMax && last !== undefined) to = Math.min(to, integerOf(last, 'offset'))
-    }
-    const ascending = offsets.toSorted((left, right) => left - right)
+    const { rows, to } = oldestOfTopics(this.#log, ids, { after, to: head }, rowsMax)
+    const wanted = rows.filter((row) => isTypeOf(row, types) && isWanted(row))
+    const ascending = wanted.map((row) => integerOf(row, 'offset'))
     return firstOf(ascending, { after, to, eventsMax })
   }
 
@@ -175,12 +158,9 @@ export class FileHistory {
   }
 
   #newestOf(count: number, ids: readonly number[], { types }: Wanted, head: number): readonly number[] {
-    const sql = `SELECT offset FROM events WHERE topic = ?1 AND offset <= ?2 ${
-      types === undefined ? '' : "AND coalesce(type, 'message') IN (SELECT value FROM json_each(?4))"
-    } ORDER BY offset DESC LIMIT ?3`
-    const more = types === undefined ? [] : [JSON.stringify(types)]
-    const rows = ids.flatMap((id) => this.#log.all(sql, id, head, count, ...more))
-    return rows.map((row) => integerOf(row, 'offset')).toSorted((left, right) => right - left)
+    const span = { after: 0, to: head }
+    const offsets = ids.flatMap((id) => newestOfTopic(this.#log, id, span, { count, types }))
+    return offsets.toSorted((left, right) => right - left)
   }
 
   #newestByScan(count: number, wanted: Wanted, head: number): readonly number[] {
@@ -217,8 +197,13 @@ function firstOf(
   return next === undefined ? { offsets: inRange, to } : { offsets: inRange.slice(0, eventsMax), to: next - 1 }
 }
 
+/** A key whose newest event has no data has ended. */
+function isOfState(row: Row): boolean {
+  return textOrNull(row, 'key') === null || dataOf(row, 'data').length > 0
+}
+
 /** Is an event of this selection gone that stood after the cursor? */
-function judge({ trimmed, unknown }: Resolved, after: number): PackedHistory['gap'] {
+function judge({ trimmed, surely, unknown }: Resolved, after: number): PackedHistory['gap'] {
   if (after < unknown && trimmed <= unknown) return { to: unknown, certain: false }
-  return trimmed > after ? { to: trimmed, certain: true } : undefined
+  return trimmed > after ? { to: trimmed, certain: surely > after } : undefined
 }

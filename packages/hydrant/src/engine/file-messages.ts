@@ -56,10 +56,18 @@ export interface Committed {
   readonly outcomes: readonly (Stored | Refused)[]
   readonly head: number
   readonly floor: number
-  /** Whether retention has more to take out. */
+  /** Whether retention took anything out, and whether it has more to take out. */
+  readonly hasTrimmed: boolean
   readonly isTrimDue: boolean
   /** When the log had to be opened anew before or after it. */
   readonly reopened: Reopened | undefined
+}
+
+/** The same as it travels: of a request that was stored now, its first offset alone. Copying costs by the object. */
+export interface PackedCommitted extends Omit<Committed, 'outcomes'> {
+  readonly outcomes: readonly (number | Stored | Refused)[]
+  /** How long the transaction took. */
+  readonly tookMs: number
 }
 
 /** A log, opened for writing. */
@@ -115,7 +123,7 @@ export interface ThreadData {
 /** What a thread can be asked, and what it answers. */
 export interface ThreadCalls {
   open: { ask: { readonly nowMs: number }; answer: Opened }
-  append: { ask: { readonly group: EventGroup }; answer: Committed }
+  append: { ask: { readonly group: EventGroup }; answer: PackedCommitted }
   trim: { ask: { readonly nowMs: number }; answer: Committed }
   read: { ask: { readonly request: HistoryRequest }; answer: PackedHistory }
   state: { ask: { readonly request: StateQuestion }; answer: PackedHistory }
@@ -148,6 +156,18 @@ export interface ThreadError {
 export type ThreadAnswer =
   | { readonly id: number; readonly value: ThreadCalls[ThreadCall]['answer'] }
   | { readonly id: number; readonly error: ThreadError }
+
+/** Makes it ready to travel. */
+export function packCommitted(committed: Committed, tookMs: number): PackedCommitted {
+  const outcomes = committed.outcomes.map((one) => ('isNew' in one && one.isNew ? one.first : one))
+  return { ...committed, outcomes, tookMs }
+}
+
+/** Makes it what it was. */
+export function unpackCommitted(packed: PackedCommitted): Committed {
+  const outcomes = packed.outcomes.map((one) => (typeof one === 'number' ? { first: one, isNew: true } : one))
+  return { ...packed, outcomes }
+}
 
 /** No events yet. */
 export function emptyColumns(): EventColumns {

@@ -18,6 +18,8 @@ export interface PendingAppend {
 /** Of one transaction; a larger request has one of its own. Some tens of milliseconds of work. */
 const GROUP_EVENTS_MAX = 4_096
 const GROUP_BYTES_MAX = 4_194_304
+/** Fewer requests are not worth a transaction more. */
+const HALVED_MIN = 16
 /** Of all that waits. Beyond it publishers are refused: the disk does not keep up, and memory would not last. */
 const QUEUE_BYTES_MAX = 67_108_864
 /** What an event costs beside its data while it waits. */
@@ -44,12 +46,15 @@ export class AppendQueue {
     this.#bytes += append.bytes
   }
 
-  /** Takes the next group from the front. */
-  take(): readonly PendingAppend[] {
+  /** Takes the next group from the front; `isHalf`: half of what waits, if that is much. */
+  take(isHalf = false): readonly PendingAppend[] {
+    const waiting = this.#waiting.length
+    const countMax = isHalf && waiting >= HALVED_MIN ? Math.ceil(waiting / 2) : waiting
     let [events, bytes, count] = [0, 0, 0]
     for (const append of this.#waiting) {
       events += append.batch.length
       bytes += append.bytes
+      if (count === countMax) break
       if (count > 0 && (events > GROUP_EVENTS_MAX || bytes > GROUP_BYTES_MAX)) break
       count += 1
     }

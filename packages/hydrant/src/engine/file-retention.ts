@@ -2,23 +2,25 @@
 //
 //   lane of a topic   its rule bounds events or bytes: the oldest leave
 //   lane of an age    its rule bounds the age: times never go back, so each event is looked at once
-//   lane of the log   `logBytesMax` bounds everything together: the oldest leave, whatever their topic
+//   lane of the log   `logBytesMax` and `logEventsMax` bound everything together: the oldest leave, whatever their
+//                     topic; `logAgeMs` is a lane of an age for all topics
 //
 // Each lane has a place, `passed`, up to which everything is gone or kept on purpose: the newest event of each key,
 // where the rule says `perKey`. When such an event is superseded it leaves at once, if a lane has passed it.
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { parsePattern } from '../hub/topic.ts'
-import { integerOf, numberFrom, textOrNull, type Row } from './file-row.ts'
+import { EVENTS_OF_PLACES, type FilePlaces } from './file-places.ts'
+import { integerOf, textOrNull, type Row } from './file-row.ts'
 import type { FileTopic, FileTopics } from './file-topics.ts'
 
 /** How long events of some topics are kept. The bounds hold for each topic by itself. */
 export interface RetentionRule {
   /** A topic or a pattern: `chat/**`. */
   readonly topics: string
-  /** The newest so many events of each topic. Default: no bound. */
+  /** The newest so many events of each topic, and for a while up to a sixteenth more. Default: no bound. */
   readonly eventsMax?: number
-  /** The newest so many bytes of each topic, as the log counts them. Default: no bound. */
+  /** The newest so many bytes of each topic, as the log counts them; as above, a sixteenth more. Default: no bound. */
   readonly bytesMax?: number
   /** Milliseconds. Default: no bound. */
   readonly ageMs?: number
@@ -32,12 +34,21 @@ export interface Retention {
   readonly rules?: readonly RetentionRule[]
   /** Bytes of all events together, about what they take on disk. Default 1 GiB. */
   readonly logBytesMax?: number
+  /** The newest so many events of all topics together, and for a while up to a sixteenth more. Default: no bound. */
+  readonly logEventsMax?: number
+  /** Milliseconds, for all topics; a rule can only be shorter. Default: no bound. */
+  readonly logAgeMs?: number
 }
 
 /** What an event takes on disk beside its key and data: its row, and its place in the index. */
 export const EVENT_OVERHEAD_BYTES = 40
 
 const LOG_BYTES_MAX = 1_073_741_824
+/**
+ * What leaves is noted by topic, a row for each in a transaction, so it leaves in bulk. A bound on the bytes of the log
+ * holds, so that a disk can be planned: more leaves than must. The other bounds promise what is there: more stays.
+ */
+const [BYTES_SLACK, SLACK] = [1 / 64, 1 / 16]
 /** Rows looked at in one statement. */
 const PAGE_ROWS = 256
 
@@ -49,6 +60,13 @@ export interface RetentionSink {
   remove(event: StoredEvent): void
   /** Whether no newer one has its key. */
   isNewest(event: StoredEvent): boolean
+}
+
+/** What retention works with. */
+export interface RetentionParts {
+  readonly sink: RetentionSink
+  readonly topics: FileTopics
+  readonly places: FilePlaces
 }
 
 /** What retention knows of an event. */
@@ -71,18 +89,24 @@ interface TopicLane {
 }
 
 interface AgeLane {
-  readonly rule: RetentionRule
+  /** Undefined: every topic, whatever its rule. */
+  readonly rule: RetentionRule | undefined
   readonly ageMs: number
   passed: number
 }
 
 /** Checks rules. Throws a RangeError, or a HydrantError `malformed-pattern`, that says which one is wrong. */
-export function checkRetention({ rules = [], logBytesMax }: Retention): void {
-  for (const rule of rules) {
+export function checkRetention(retention: Retention): void {
+  for (const rule of retention.rules ?? []) {
     parsePattern(rule.topics)
     for (const name of ['eventsMax', 'bytesMax', 'ageMs'] as const) checkBound(`${name} of ${rule.topics}`, rule[name])
   }
-  checkBound('logBytesMax', logBytesMax)
+  for (const name of ['logBytesMax', 'logEventsMax', 'logAgeMs'] as const) checkBound(name, retention[name])
+}
+
+/** Whether events leave for their age, and so also while nothing is published. */
+export function hasAges({ rules = [], logAgeMs }: Retention): boolean {
+  return logAgeMs !== undefined || rules.some((rule) => rule.ageMs !== undefined)
 }
 
 function checkBound(name: string, value: number | undefined): void {
@@ -93,14 +117,19 @@ function checkBound(name: string, value: number | undefined): void {
 export class FileRetention {
   readonly #sink: RetentionSink
   readonly #topics: FileTopics
+  readonly #places: FilePlaces
   readonly #logBytesMax: number
-  readonly #byTopic: StatementSync
+  readonly #logEventsMax: number
+  readonly #byPlace: StatementSync
+  readonly #byOffsets: StatementSync
   readonly #byOffset: StatementSync
   readonly #timeAfter: StatementSync
   readonly #lanes = new Map<number, TopicLane>()
   readonly #ages: AgeLane[]
   readonly #due = new Set<TopicLane>()
   #logPassed = 0
+  /** It was over a bound, and there is more to take out. */
+  #isLogDue = false
   /** Everything that could leave has left, and the log is too large still: then what was to be kept goes too. */
   #isPressed = false
   /** Superseded behind a lane's place. */
@@ -109,21 +138,26 @@ export class FileRetention {
   readonly #before = new Map<TopicLane, TopicLane>()
   #placesBefore: { readonly log: number; readonly ages: readonly number[] } = { log: 0, ages: [] }
 
-  constructor(database: DatabaseSync, sink: RetentionSink, topics: FileTopics, retention: Retention) {
+  constructor(database: DatabaseSync, { sink, topics, places }: RetentionParts, retention: Retention) {
     this.#sink = sink
     this.#topics = topics
+    this.#places = places
     this.#logBytesMax = retention.logBytesMax ?? LOG_BYTES_MAX
-    const columns = 'offset, topic, type, key, bytes, octet_length(data) = 0 AS empty'
-    this.#byTopic = database.prepare(
-      `SELECT ${columns} FROM events WHERE topic = ? AND offset > ? ORDER BY offset LIMIT ${PAGE_ROWS}`,
+    this.#logEventsMax = retention.logEventsMax ?? Number.POSITIVE_INFINITY
+    const columns =
+      'events.offset, events.topic, events.type, events.key, events.bytes, octet_length(events.data) = 0 AS empty'
+    this.#byPlace = database.prepare(
+      `SELECT ${columns} FROM ${EVENTS_OF_PLACES}
+        WHERE place.topic = ?1 AND place.last > ?2 AND events.offset > ?2 ORDER BY place.last, distance.key LIMIT ?3`,
+    )
+    this.#byOffsets = database.prepare(
+      `SELECT ${columns} FROM events WHERE offset IN (SELECT value FROM json_each(?)) ORDER BY offset`,
     )
     this.#byOffset = database.prepare(
       `SELECT ${columns}, time FROM events WHERE offset > ? ORDER BY offset LIMIT ${PAGE_ROWS}`,
     )
     this.#timeAfter = database.prepare('SELECT offset, time FROM events WHERE offset > ? ORDER BY offset LIMIT 1')
-    this.#ages = (retention.rules ?? []).flatMap((rule) =>
-      rule.ageMs === undefined ? [] : [{ rule, ageMs: rule.ageMs, passed: 0 }],
-    )
+    this.#ages = ageLanesOf(retention)
     if ((retention.rules ?? []).some(isBounded)) this.#countAll(database)
   }
 
@@ -139,7 +173,7 @@ export class FileRetention {
   rollback(): void {
     for (const [lane, before] of this.#before) {
       Object.assign(lane, before)
-      if (lane.topic.rule !== undefined && isOver(lane, lane.topic.rule)) this.#due.add(lane)
+      if (lane.topic.rule !== undefined && isDue(lane, lane.topic.rule)) this.#due.add(lane)
       else this.#due.delete(lane)
     }
     this.#logPassed = this.#placesBefore.log
@@ -152,7 +186,7 @@ export class FileRetention {
     if (topic.rule === undefined || !isBounded(topic.rule)) return
     const lane = this.#laneOf(topic)
     this.#touch(lane, 1, bytes)
-    if (isOver(lane, topic.rule)) this.#due.add(lane)
+    if (isDue(lane, topic.rule)) this.#due.add(lane)
   }
 
   /** An event has left. */
@@ -164,9 +198,9 @@ export class FileRetention {
   /** An event of a key is no longer its newest; 0 when there was none. */
   superseded(topic: FileTopic, offset: number): void {
     if (offset === 0) return
-    const age = this.#ages.find((lane) => lane.rule === topic.rule)
-    const passed = Math.max(this.#logPassed, this.#lanes.get(topic.id)?.passed ?? 0, age?.passed ?? 0)
-    if (offset <= passed) this.#released.push(offset)
+    const ages = this.#ages.filter((lane) => isOf(lane, topic))
+    const passed = [this.#logPassed, this.#lanes.get(topic.id)?.passed ?? 0, ...ages.map((lane) => lane.passed)]
+    if (offset <= Math.max(...passed)) this.#released.push(offset)
   }
 
   /** Takes out what is too much, up to so many rows. Answers whether there is more. */
@@ -191,7 +225,7 @@ export class FileRetention {
     if (rule === undefined) return rowsMax
     let rows = rowsMax
     while (rows > 0 && lane.events > 1 && isOver(lane, rule)) {
-      const page = this.#byTopic.all(lane.topic.id, lane.passed)
+      const page = this.#oldestOf(lane)
       if (page.length === 0) break
       for (const row of page) {
         if (rows <= 0 || lane.events <= 1 || !isOver(lane, rule)) return rows
@@ -203,6 +237,16 @@ export class FileRetention {
       }
     }
     return rows
+  }
+
+  /** A page of its oldest events, no longer than it must be. */
+  #oldestOf({ topic, passed, events }: TopicLane): readonly Row[] {
+    const isByCount = topic.rule?.bytesMax === undefined
+    const rowsMax = isByCount ? Math.min(PAGE_ROWS, events - (topic.rule?.eventsMax ?? 0)) : PAGE_ROWS
+    const page = this.#byPlace.all(topic.id, passed, rowsMax)
+    if (page.length === rowsMax) return page
+    const tail = this.#places.tailOf(topic.id, passed).slice(0, rowsMax - page.length)
+    return [...page, ...this.#byOffsets.all(JSON.stringify(tail))]
   }
 
   #trimAge(lane: AgeLane, timeMs: number, rowsMax: number): number {
@@ -217,7 +261,7 @@ export class FileRetention {
         rows -= 1
         const event = this.#eventOf(row)
         lane.passed = event.offset
-        if (event.topic.rule === lane.rule && !this.#isKept(event)) this.#sink.remove(event)
+        if (isOf(lane, event.topic) && !this.#isKept(event)) this.#sink.remove(event)
       }
     }
     return rows
@@ -225,6 +269,9 @@ export class FileRetention {
 
   #trimLog(rowsMax: number): number {
     let rows = rowsMax
+    const { events, bytes } = this.#sink.state
+    if (bytes > this.#logBytesMax || events > withSlack(this.#logEventsMax)) this.#isLogDue = true
+    if (!this.#isLogDue) return rows
     while (rows > 0 && this.#isLogOver()) {
       const page = this.#byOffset.all(this.#logPassed)
       if (page.length === 0) {
@@ -239,13 +286,13 @@ export class FileRetention {
         if (this.#isPressed || !this.#isKept(event)) this.#sink.remove(event)
       }
     }
-    if (!this.#isLogOver()) this.#isPressed = false
+    if (!this.#isLogOver()) this.#isPressed = this.#isLogDue = false
     return rows
   }
 
   #isLogOver(): boolean {
     const { events, bytes } = this.#sink.state
-    return bytes > this.#logBytesMax && events > 1
+    return (bytes > this.#logBytesMax * (1 - BYTES_SLACK) || events > this.#logEventsMax) && events > 1
   }
 
   #release(offset: number): void {
@@ -282,20 +329,25 @@ export class FileRetention {
 
   /** Once, at open: rules may be new, so the sums are not kept on disk. */
   #countAll(database: DatabaseSync): void {
-    for (const row of database.prepare('SELECT id FROM topics').iterate()) {
-      const topic = this.#topics.withId(integerOf(row, 'id'))
+    const sums = database.prepare('SELECT topic, count(*) AS events, sum(bytes) AS bytes FROM events GROUP BY topic')
+    for (const row of sums.iterate()) {
+      const topic = this.#topics.withId(integerOf(row, 'topic'))
       if (topic.rule === undefined || !isBounded(topic.rule)) continue
-      const events = numberFrom(database, 'SELECT count(*) FROM events WHERE topic = ?', topic.id)
-      if (events === 0) continue
-      const bytes =
-        topic.rule.bytesMax === undefined
-          ? 0
-          : numberFrom(database, 'SELECT sum(bytes) FROM events WHERE topic = ?', topic.id)
-      const lane = { topic, events, bytes, passed: 0 }
+      const lane = { topic, events: integerOf(row, 'events'), bytes: integerOf(row, 'bytes'), passed: 0 }
       this.#lanes.set(topic.id, lane)
-      if (isOver(lane, topic.rule)) this.#due.add(lane)
+      if (isDue(lane, topic.rule)) this.#due.add(lane)
     }
   }
+}
+
+function ageLanesOf({ rules = [], logAgeMs }: Retention): AgeLane[] {
+  const lanes: AgeLane[] = logAgeMs === undefined ? [] : [{ rule: undefined, ageMs: logAgeMs, passed: 0 }]
+  for (const rule of rules) if (rule.ageMs !== undefined) lanes.push({ rule, ageMs: rule.ageMs, passed: 0 })
+  return lanes
+}
+
+function isOf(lane: AgeLane, topic: FileTopic): boolean {
+  return lane.rule === undefined || lane.rule === topic.rule
 }
 
 function isBounded(rule: RetentionRule): boolean {
@@ -304,4 +356,12 @@ function isBounded(rule: RetentionRule): boolean {
 
 function isOver({ events, bytes }: TopicLane, { eventsMax, bytesMax }: RetentionRule): boolean {
   return events > (eventsMax ?? Number.POSITIVE_INFINITY) || bytes > (bytesMax ?? Number.POSITIVE_INFINITY)
+}
+
+function isDue(lane: TopicLane, { eventsMax = Infinity, bytesMax = Infinity }: RetentionRule): boolean {
+  return lane.events > withSlack(eventsMax) || lane.bytes > withSlack(bytesMax)
+}
+
+function withSlack(most: number): number {
+  return Math.floor(most * (1 + SLACK))
 }

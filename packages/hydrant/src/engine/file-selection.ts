@@ -1,5 +1,6 @@
 // A selection as a log on disk knows it: which topics it means, what is gone of them, and how rows are told apart.
 
+import { CONTROL_TYPES } from 'hydrant-client/wire'
 import { InvariantError } from '../hub/errors.ts'
 import { matchesTopic } from '../hub/topic.ts'
 import type { HistoryRequest } from './file-messages.ts'
@@ -18,7 +19,12 @@ export interface Resolved {
   readonly unknown: number
   /** The highest selected offset that is gone, as far as is known. */
   readonly trimmed: number
+  /** The same, of what is gone for sure: of the others a newer selected one may have stood for it. */
+  readonly surely: number
 }
+
+/** A column of the table of what is gone. */
+type Column = 'highest' | 'newest' | 'newest_of_type'
 
 /** A pattern that matches more topics is read by scanning. */
 const INDEXED_TOPICS_MAX = 256
@@ -42,9 +48,15 @@ export class FileSelections {
     const ids = topics?.map((row) => integerOf(row, 'id'))
     const isAllKnown = wanted.isExact && topics?.length === wanted.topics.length
     const unknown = isAllKnown ? Math.max(0, ...topics.map((row) => integerOf(row, 'unknown'))) : snapshot.forgotten
-    const column = latest ? 'newest' : 'highest'
-    const trimmed = ids === undefined ? this.#trimmedByScan(wanted, column) : this.#trimmedOf(ids, wanted.types, column)
-    return { wanted, ids, unknown, trimmed: Math.min(trimmed, snapshot.head) }
+    const highest = (column: Column): number => {
+      const found = ids === undefined ? this.#trimmedByScan(wanted, column) : this.#trimmedOf(ids, wanted.types, column)
+      return Math.min(found, snapshot.head)
+    }
+    const trimmed = highest(latest ? (wanted.types === undefined ? 'newest' : 'newest_of_type') : 'highest')
+    // Of several types one may stand for another; the end of a topic, which has no key, for none.
+    const keyed = wanted.types?.filter((type) => type !== CONTROL_TYPES.end) ?? []
+    const surely = latest && keyed.length > 1 ? highest('newest') : trimmed
+    return { wanted, ids, unknown, trimmed, surely }
   }
 
   /** Tells whether a row with `topic` and `type` is selected. */
@@ -99,7 +111,7 @@ export class FileSelections {
     return this.#log.all(`${columns} WHERE name >= ? AND name < ? LIMIT ?`, prefix, `${prefix}\u007f`, rowsMax)
   }
 
-  #trimmedOf(ids: readonly number[], types: Wanted['types'], column: 'highest' | 'newest'): number {
+  #trimmedOf(ids: readonly number[], types: Wanted['types'], column: Column): number {
     const sql = `SELECT max(${column}) AS highest FROM trimmed WHERE topic = ?1 ${
       types === undefined ? '' : 'AND type IN (SELECT value FROM json_each(?2))'
     }`
@@ -109,9 +121,9 @@ export class FileSelections {
   }
 
   /** From the highest on: once nothing higher can follow, the answer is found. */
-  #trimmedByScan(wanted: Wanted, column: 'highest' | 'newest'): number {
+  #trimmedByScan(wanted: Wanted, column: Column): number {
     const isSelected = this.selector(wanted)
-    const sql = 'SELECT topic, type, highest, newest FROM trimmed ORDER BY highest DESC'
+    const sql = 'SELECT * FROM trimmed ORDER BY highest DESC'
     let found = 0
     for (const row of this.#log.iterate(sql)) {
       if (integerOf(row, 'highest') <= found) break

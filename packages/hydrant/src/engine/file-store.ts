@@ -14,16 +14,22 @@ import type { CheckedEvent } from '../hub/event.ts'
 import { quote } from '../hub/topic.ts'
 import type { Limits } from '../hub/limits.ts'
 import type { IfLast } from './engine.ts'
-import { openWriter } from './file-database.ts'
 import { DiskFullError, failureOf } from './file-errors.ts'
 import { FileKeys } from './file-keys.ts'
 import { eventAt, type Committed, type EventGroup, type Opened, type Refused, type Stored } from './file-messages.ts'
+import { endsOf, openLog, type State } from './file-opening.ts'
+import { CHAPTER_EVENTS, FilePlaces } from './file-places.ts'
 import { Reserve, RESERVE_BYTES } from './file-reserve.ts'
-import { EVENT_OVERHEAD_BYTES, FileRetention, type Retention, type StoredEvent } from './file-retention.ts'
-import { integerOf, numberFrom, textOf } from './file-row.ts'
+import {
+  EVENT_OVERHEAD_BYTES,
+  FileRetention,
+  type Retention,
+  type RetentionSink,
+  type StoredEvent,
+} from './file-retention.ts'
+import { numberFrom } from './file-row.ts'
 import { FileTopics, type FileTopic } from './file-topics.ts'
-import { TrimmedTable } from './file-trimmed.ts'
-import { mintEpoch } from './memory.ts'
+import { TrimmedTable, type Superseded } from './file-trimmed.ts'
 
 /** How a store is made. */
 export interface FileStoreOptions {
@@ -36,6 +42,8 @@ export interface FileStoreOptions {
    * fails again and again must not push the terms that clients resume with out of the table.
    */
   readonly epoch?: Epoch | undefined
+  /** See file-places.ts. */
+  readonly chapterEvents?: number
 }
 
 /** Rows that retention takes out in one transaction, beyond as many as were appended in it: a few milliseconds. */
@@ -43,15 +51,6 @@ const TRIM_ROWS = 1_000
 
 /** SQLite's default. */
 const PAGE_BYTES = 4_096
-
-/** The row `state`. */
-interface State {
-  head: number
-  timeMs: number
-  events: number
-  bytes: number
-  forgotten: number
-}
 
 /** See the head of the file. */
 export class FileStore {
@@ -66,20 +65,25 @@ export class FileStore {
   readonly #epochs: Epochs
   readonly #topics: FileTopics
   readonly #trimmed: TrimmedTable
+  readonly #places: FilePlaces
   readonly #retention: FileRetention
   readonly #keys: FileKeys
+  readonly #begin: StatementSync
+  readonly #commit: StatementSync
   readonly #insert: StatementSync
   readonly #delete: StatementSync
   readonly #newestOf: StatementSync
+  readonly #newerOfType: StatementSync
   readonly #saveState: StatementSync
   readonly #oldest: StatementSync
   #floor: number
 
   /** Opens a log, and makes it when there is none. The folder must be locked. */
-  constructor({ folder, limits, retention, nowMs, epoch }: FileStoreOptions) {
+  constructor(options: FileStoreOptions) {
+    const { folder, limits, retention, nowMs, epoch, chapterEvents = CHAPTER_EVENTS } = options
     mkdirSync(folder, { recursive: true })
     this.#reserve = new Reserve(folder)
-    const { database, state, epochs, warning } = this.#lendWhenFull(() => begin(folder, limits.epochsMax, epoch))
+    const { database, state, epochs, warning } = this.#lendWhenFull(() => openLog(folder, limits.epochsMax, epoch))
     this.#database = database
     this.state = state
     try {
@@ -87,17 +91,24 @@ export class FileStore {
       if (current === undefined) throw new InvariantError('a log was opened without beginning a term')
       this.epoch = current
       this.#epochs = new Epochs(epochs, limits.epochsMax)
-      this.#topics = new FileTopics(database, retention.rules ?? [])
-      this.#trimmed = new TrimmedTable(database, limits.trimmedTopicsMax)
+      this.#places = new FilePlaces(database, chapterEvents)
+      this.#topics = new FileTopics(database, this.#places, retention.rules ?? [])
+      this.#trimmed = new TrimmedTable(database, this.#places, limits.trimmedTopicsMax)
       this.#keys = new FileKeys(database, limits)
+      this.#begin = database.prepare('BEGIN IMMEDIATE')
+      this.#commit = database.prepare('COMMIT')
       this.#insert = database.prepare('INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)')
       this.#delete = database.prepare('DELETE FROM events WHERE offset = ?')
       this.#newestOf = database.prepare('SELECT max(offset) AS offset FROM events WHERE topic = ? AND key = ?')
+      this.#newerOfType = database.prepare(
+        'SELECT 1 FROM events WHERE topic = ? AND key = ? AND offset > ? AND type IS ? LIMIT 1',
+      )
       this.#saveState = database.prepare(
-        'UPDATE state SET head = ?, time = ?, events = ?, bytes = ?, forgotten = ? WHERE id = 1',
+        'UPDATE state SET head = ?, time = ?, events = ?, bytes = ?, forgotten = ?, indexed = ? WHERE id = 1',
       )
       this.#oldest = database.prepare('SELECT min(offset) AS oldest FROM events')
-      this.#retention = new FileRetention(database, this.#sink(), this.#topics, retention)
+      const parts = { sink: this.#sink(), topics: this.#topics, places: this.#places }
+      this.#retention = new FileRetention(database, parts, retention)
       this.#floor = this.#findFloor()
       const { head, timeMs } = this.state
       this.opened = {
@@ -154,21 +165,25 @@ export class FileStore {
   #transact(timeMs: number, work: () => Pick<Committed, 'outcomes'> & { readonly rows: number }): Committed {
     const before = { ...this.state, trimmed: this.#trimmed.rows }
     this.uncertain = undefined
-    this.#database.exec('BEGIN IMMEDIATE')
-    this.#retention.begin()
+    this.#begin.run()
     try {
+      this.#places.begin()
+      this.#retention.begin()
       this.state.timeMs = timeMs
       const { outcomes, rows } = work()
       const isTrimDue = this.#retention.trim(timeMs, TRIM_ROWS + rows)
+      this.#places.write(this.state.head)
       this.#writeTrimmed()
       this.#keys.expire(timeMs, TRIM_ROWS + outcomes.length)
       const { head, events, bytes, forgotten } = this.state
       const hasChanged = rows > 0 || events < before.events
-      if (hasChanged) this.#saveState.run(head, timeMs, events, bytes, forgotten)
-      const floor = events < before.events + rows ? this.#findFloor() : this.#floor
-      const committed = { outcomes, head, floor, isTrimDue, reopened: undefined }
+      if (hasChanged) this.#saveState.run(head, timeMs, events, bytes, forgotten, this.#places.indexed)
+      const hasTrimmed = events < before.events + head - before.head
+      const floor = hasTrimmed ? this.#findFloor() : this.#floor
+      const committed = { outcomes, head, floor, hasTrimmed, isTrimDue, reopened: undefined }
       this.uncertain = committed
-      this.#database.exec(hasChanged ? 'COMMIT' : 'ROLLBACK')
+      if (hasChanged) this.#commit.run()
+      else this.#database.exec('ROLLBACK')
       this.uncertain = undefined
       this.#floor = floor
       return committed
@@ -182,6 +197,7 @@ export class FileStore {
   #rollback({ trimmed, ...state }: State & { readonly trimmed: number }): void {
     Object.assign(this.state, state)
     this.#trimmed.rollback(trimmed)
+    this.#places.rollback()
     this.#retention.rollback()
     this.#topics.rollback()
     this.#keys.rollback()
@@ -207,6 +223,7 @@ export class FileStore {
     if (key !== undefined && topic.rule?.perKey === 1) this.#retention.superseded(topic, this.#newest(topic, key))
     const offset = (state.head += 1)
     this.#insert.run(offset, timeMs, topic.id, type === 'message' ? null : type, key ?? null, bytes, data)
+    this.#places.added(topic.id, offset)
     topic.last = offset
     if (type === CONTROL_TYPES.end) this.#topics.end(topic, offset)
     state.events += 1
@@ -236,7 +253,7 @@ export class FileStore {
     this.state.forgotten = Math.max(this.state.forgotten, forgotten)
   }
 
-  #sink(): ConstructorParameters<typeof FileRetention>[1] {
+  #sink(): RetentionSink {
     return {
       state: this.state,
       remove: (event) => this.#remove(event),
@@ -248,6 +265,14 @@ export class FileStore {
     return key === null || this.#newest(topic, key) === offset
   }
 
+  #supersededOf(event: StoredEvent): Superseded {
+    if (this.#isNewest(event)) return 'no'
+    const { topic, key, offset, type } = event
+    return this.#newerOfType.get(topic.id, key, offset, type === 'message' ? null : type) === undefined
+      ? 'of another type'
+      : 'of its type'
+  }
+
   /** The newest offset of a key; 0 when there is none. */
   #newest(topic: FileTopic, key: string): number {
     const offset = this.#newestOf.get(topic.id, key)?.['offset']
@@ -256,8 +281,9 @@ export class FileStore {
 
   #remove(event: StoredEvent): void {
     const { topic, offset, type, bytes } = event
-    this.#trimmed.note(topic.id, type, offset, !this.#isNewest(event))
+    this.#trimmed.note(topic.id, type, offset, this.#supersededOf(event))
     this.#delete.run(offset)
+    this.#places.removed(topic.id, offset)
     this.state.events -= 1
     this.state.bytes -= bytes
     this.#retention.removed(event)
@@ -287,87 +313,4 @@ export class FileStore {
       return this.#reserve.lend(work)
     }
   }
-}
-
-/** What is there, in a new term. */
-function begin(
-  folder: string,
-  epochsMax: number,
-  epoch: Epoch | undefined,
-): { database: DatabaseSync; state: State; epochs: readonly Epoch[]; warning: string | undefined } {
-  const database = openWriter(folder)
-  try {
-    const state = readState(database)
-    const warning = declareLosses(database, state, folder)
-    return { database, state, epochs: beginEpoch(database, state.head, epochsMax, epoch), warning }
-  } catch (error) {
-    database.close()
-    throw error
-  }
-}
-
-/**
- * Compares the events that are there with what the last transaction said. Where they differ, nobody knows what is gone:
- * everything so far is declared as such, so that resuming within it is a gap with `certain: false`, and no silence.
- */
-function declareLosses(database: DatabaseSync, state: State, folder: string): string | undefined {
-  const events = numberFrom(database, 'SELECT count(*) FROM events')
-  const head = numberFrom(database, 'SELECT max(offset) FROM events')
-  if (events === state.events && head <= state.head) return undefined
-  const warning =
-    `The log in ${folder} has ${events} events up to ${head}, but should have ${state.events} up to ${state.head}. ` +
-    'Whoever resumes within it is told of a gap.'
-  state.head = Math.max(head, state.head)
-  state.forgotten = state.head
-  state.events = events
-  state.bytes = numberFrom(database, 'SELECT sum(bytes) FROM events')
-  database.exec('BEGIN IMMEDIATE')
-  database.prepare('UPDATE topics SET unknown = ?').run(state.head)
-  database
-    .prepare('UPDATE state SET head = ?, events = ?, bytes = ?, forgotten = ?')
-    .run(state.head, events, state.bytes, state.forgotten)
-  database.exec('COMMIT')
-  return warning
-}
-
-function readState(database: DatabaseSync): State {
-  const row = database.prepare('SELECT * FROM state').get() ?? {}
-  return {
-    head: integerOf(row, 'head'),
-    timeMs: integerOf(row, 'time'),
-    events: integerOf(row, 'events'),
-    bytes: integerOf(row, 'bytes'),
-    forgotten: integerOf(row, 'forgotten'),
-  }
-}
-
-/** Every open is a new term of the writer, but for one that goes on. Answers all terms that are kept. */
-function beginEpoch(
-  database: DatabaseSync,
-  head: number,
-  epochsMax: number,
-  goesOn: Epoch | undefined,
-): readonly Epoch[] {
-  const known = epochsOf(database)
-  if (goesOn !== undefined && goesOn.first === head + 1 && known.at(-1)?.name === goesOn.name) return known
-  database.exec('BEGIN IMMEDIATE')
-  try {
-    database.prepare('INSERT INTO epochs (name, first) VALUES (?, ?)').run(mintEpoch(), head + 1)
-    database.prepare('DELETE FROM epochs WHERE id <= (SELECT max(id) FROM epochs) - ?').run(epochsMax)
-    database.exec('COMMIT')
-  } catch (error) {
-    if (database.isTransaction) database.exec('ROLLBACK')
-    throw error
-  }
-  return epochsOf(database)
-}
-
-function epochsOf(database: DatabaseSync): readonly Epoch[] {
-  const rows = database.prepare('SELECT name, first FROM epochs ORDER BY id').all()
-  return rows.map((row) => ({ name: textOf(row, 'name'), first: integerOf(row, 'first') }))
-}
-
-function endsOf(database: DatabaseSync): Opened['ends'] {
-  const ends = database.prepare('SELECT name, ended FROM topics WHERE ended > 0 ORDER BY ended')
-  return ends.all().map((row) => [textOf(row, 'name'), integerOf(row, 'ended')] as const)
 }

@@ -3,6 +3,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { matchesTopic } from '../hub/topic.ts'
 import { InvariantError } from '../hub/errors.ts'
+import type { FilePlaces } from './file-places.ts'
 import type { RetentionRule } from './file-retention.ts'
 import { integerOf, numberFrom, textOf, type Row } from './file-row.ts'
 
@@ -30,20 +31,19 @@ export class FileTopics {
   readonly #findId: StatementSync
   readonly #insert: StatementSync
   readonly #end: StatementSync
-  readonly #newest: StatementSync
+  readonly #trimmed: StatementSync
+  readonly #places: FilePlaces
   /** Numbers are not used again while the log is open: readers remember them. */
   #nextId: number
 
-  constructor(database: DatabaseSync, rules: readonly RetentionRule[]) {
+  constructor(database: DatabaseSync, places: FilePlaces, rules: readonly RetentionRule[]) {
+    this.#places = places
     this.#rules = rules
     this.#findName = database.prepare('SELECT id, name, ended FROM topics WHERE name = ?')
     this.#findId = database.prepare('SELECT id, name, ended FROM topics WHERE id = ?')
     this.#insert = database.prepare('INSERT INTO topics VALUES (?, ?, ?, 0)')
     this.#end = database.prepare('UPDATE topics SET ended = ? WHERE id = ?')
-    this.#newest = database.prepare(
-      `SELECT max(coalesce((SELECT max(offset) FROM events WHERE topic = ?1), 0),
-        coalesce((SELECT max(highest) FROM trimmed WHERE topic = ?1), 0)) AS last`,
-    )
+    this.#trimmed = database.prepare('SELECT coalesce(max(highest), 0) AS last FROM trimmed WHERE topic = ?')
     this.#nextId = numberFrom(database, 'SELECT max(id) FROM topics') + 1
   }
 
@@ -97,7 +97,7 @@ export class FileTopics {
 
   #load(row: Row): FileTopic {
     const [id, name] = [integerOf(row, 'id'), textOf(row, 'name')]
-    const last = integerOf(this.#newest.get(id) ?? {}, 'last')
+    const last = Math.max(this.#places.lastOf(id), integerOf(this.#trimmed.get(id) ?? {}, 'last'))
     return this.#remember({ id, name, rule: this.#ruleOf(name), last, ended: integerOf(row, 'ended') })
   }
 

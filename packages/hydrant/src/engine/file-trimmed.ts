@@ -7,7 +7,11 @@
 // lost.
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { FilePlaces } from './file-places.ts'
 import { integerOf, numberFrom, textOf } from './file-row.ts'
+
+/** Whether a newer event of the same key is there: none, one of whatever type, or one of its own type. */
+export type Superseded = 'no' | 'of another type' | 'of its type'
 
 /** Writes the table. Used inside of the writer's transactions only. */
 export class TrimmedTable {
@@ -17,43 +21,51 @@ export class TrimmedTable {
   readonly #raise: StatementSync
   readonly #lowest: StatementSync
   readonly #delete: StatementSync
-  readonly #isUsed: StatementSync
+  readonly #isNoted: StatementSync
+  readonly #places: FilePlaces
   readonly #forgetTopic: StatementSync
   readonly #markTopic: StatementSync
   /** Noted in this transaction and not yet written, by topic and type: many events of one pair are one row. */
   readonly #noted = new Map<
     string,
-    { readonly topic: number; readonly type: string; readonly highest: number; readonly newest: number }
+    {
+      readonly topic: number
+      readonly type: string
+      readonly highest: number
+      readonly newest: number
+      readonly newestOfType: number
+    }
   >()
   /** Rows in the table. */
   rows: number
 
-  constructor(database: DatabaseSync, rowsMax: number) {
+  constructor(database: DatabaseSync, places: FilePlaces, rowsMax: number) {
+    this.#places = places
     this.#rowsMax = rowsMax
     this.#find = database.prepare('SELECT highest FROM trimmed WHERE topic = ? AND type = ?')
-    this.#insert = database.prepare('INSERT INTO trimmed VALUES (?, ?, ?, ?)')
+    this.#insert = database.prepare('INSERT INTO trimmed VALUES (?, ?, ?, ?, ?)')
     this.#raise = database.prepare(
-      'UPDATE trimmed SET highest = max(highest, ?), newest = max(newest, ?) WHERE topic = ? AND type = ?',
+      'UPDATE trimmed SET highest = max(highest, ?), newest = max(newest, ?), ' +
+        'newest_of_type = max(newest_of_type, ?) WHERE topic = ? AND type = ?',
     )
     this.#lowest = database.prepare('SELECT topic, type, highest FROM trimmed ORDER BY highest LIMIT ?')
     this.#delete = database.prepare('DELETE FROM trimmed WHERE topic = ? AND type = ?')
-    this.#isUsed = database.prepare(
-      'SELECT EXISTS (SELECT 1 FROM events WHERE topic = ?1) + EXISTS (SELECT 1 FROM trimmed WHERE topic = ?1) AS used',
-    )
+    this.#isNoted = database.prepare('SELECT EXISTS (SELECT 1 FROM trimmed WHERE topic = ?1) AS noted')
     this.#forgetTopic = database.prepare('DELETE FROM topics WHERE id = ?')
     this.#markTopic = database.prepare('UPDATE topics SET unknown = max(unknown, ?) WHERE id = ?')
     this.rows = numberFrom(database, 'SELECT count(*) FROM trimmed')
   }
 
-  /** An event leaves the log; `isSuperseded`: a newer one of its key stands for its state. */
-  note(topic: number, type: string, offset: number, isSuperseded: boolean): void {
+  /** An event leaves the log; `superseded`: what a newer one of its key stands for it to. */
+  note(topic: number, type: string, offset: number, superseded: Superseded): void {
     const name = `${topic} ${type}`
-    const { highest, newest } = this.#noted.get(name) ?? { highest: 0, newest: 0 }
+    const { highest, newest, newestOfType } = this.#noted.get(name) ?? { highest: 0, newest: 0, newestOfType: 0 }
     this.#noted.set(name, {
       topic,
       type,
       highest: Math.max(highest, offset),
-      newest: isSuperseded ? newest : Math.max(newest, offset),
+      newest: superseded === 'no' ? Math.max(newest, offset) : newest,
+      newestOfType: superseded === 'of its type' ? newestOfType : Math.max(newestOfType, offset),
     })
   }
 
@@ -62,11 +74,11 @@ export class TrimmedTable {
    * answers the highest offset forgotten, 0 when none was.
    */
   write(onTopic: (topic: number) => void): number {
-    for (const { topic, type, highest, newest } of this.#noted.values()) {
+    for (const { topic, type, highest, newest, newestOfType } of this.#noted.values()) {
       if (this.#find.get(topic, type) === undefined) {
-        this.#insert.run(topic, type, highest, newest)
+        this.#insert.run(topic, type, highest, newest, newestOfType)
         this.rows += 1
-      } else this.#raise.run(highest, newest, topic, type)
+      } else this.#raise.run(highest, newest, newestOfType, topic, type)
     }
     this.#noted.clear()
     return this.rows > this.#rowsMax ? this.#forget(onTopic) : 0
@@ -85,8 +97,8 @@ export class TrimmedTable {
       this.#delete.run(topic, textOf(row, 'type'))
       this.rows -= 1
       forgotten = Math.max(forgotten, highest)
-      const used = this.#isUsed.get(topic)
-      if (used !== undefined && integerOf(used, 'used') > 0) this.#markTopic.run(highest, topic)
+      if (this.#places.has(topic) || integerOf(this.#isNoted.get(topic) ?? {}, 'noted') === 1)
+        this.#markTopic.run(highest, topic)
       else {
         this.#forgetTopic.run(topic)
         onTopic(topic)

@@ -8,15 +8,18 @@ import { InvariantError } from '../hub/errors.ts'
 import { failureOf, unavailable } from './file-errors.ts'
 import { FileHistory } from './file-history.ts'
 import { lockFolder } from './file-lock.ts'
-import type {
-  Committed,
-  Opened,
-  Reopened,
-  ThreadAnswer,
-  ThreadAsk,
-  ThreadCall,
-  ThreadCalls,
-  ThreadData,
+import {
+  packCommitted,
+  type Committed,
+  type EventGroup,
+  type Opened,
+  type PackedCommitted,
+  type Reopened,
+  type ThreadAnswer,
+  type ThreadAsk,
+  type ThreadCall,
+  type ThreadCalls,
+  type ThreadData,
 } from './file-messages.ts'
 import { FileStore } from './file-store.ts'
 
@@ -49,10 +52,16 @@ class Writer {
 
   answer(ask: ThreadAsk): Answer {
     if (ask.call === 'open') return this.#open(ask.nowMs)
-    if (ask.call === 'append') return this.#write(ask.group.timeMs, (store) => store.append(ask.group))
+    if (ask.call === 'append') return this.#append(ask.group)
     if (ask.call === 'trim') return this.#write(ask.nowMs, (store) => store.trim(ask.nowMs))
     if (ask.call === 'close') return this.#close()
     throw new InvariantError(`the writer was asked to ${ask.call}`)
+  }
+
+  #append(group: EventGroup): PackedCommitted {
+    const beginMs = performance.now()
+    const committed = this.#write(group.timeMs, (store) => store.append(group))
+    return packCommitted(committed, performance.now() - beginMs)
   }
 
   #open(nowMs: number): Opened {

@@ -75,6 +75,37 @@ test('a log that is full lets go of the newest of keys too', async () => {
   assert.ok(log.engine.bounds().floor > 20, `the floor is ${log.engine.bounds().floor}`)
 })
 
+test('the events of all topics together are bounded: the oldest leave, whatever their topic', async () => {
+  using folder = new TempFolder()
+  await using log = await FileLog.open({ folder: folder.path, retention: { logEventsMax: 3 } })
+  for (const [topic, data] of ['a1', 'b1', 'a2', 'c1', 'c2'].map((text) => [text.slice(0, 1), text] as const))
+    await log.texts(topic, data)
+  assert.deepEqual(kept(log), ['a2', 'c1', 'c2'])
+  assert.deepEqual(await log.read(0, 'a'), { data: ['a2'], gaps: [1] })
+  assert.deepEqual(await log.read(0, 'c'), { data: ['c1', 'c2'], gaps: [] })
+})
+
+test('the age of all topics is bounded, a rule can be shorter, and the newest of keys stay where a rule says so', async () => {
+  using folder = new TempFolder()
+  let nowMs = 1_000_000
+  const rules = [
+    { topics: 'short', ageMs: 10_000 },
+    { topics: 'long', ageMs: 1_000_000 },
+    { topics: 'state', perKey: 1 as const },
+  ]
+  const retention = { rules, logAgeMs: 60_000 }
+  await using log = await FileLog.open({ folder: folder.path, retention, nowMs: () => nowMs })
+  for (const topic of ['short', 'long', 'none']) await log.texts(topic, topic)
+  for (const data of ['old', 'new']) await log.engine.append([eventOf('state', data, { key: 'k' })])
+  nowMs += 30_000
+  await until(() => log.engine.bounds().floor === 1, 'the short one to leave')
+  nowMs += 30_001
+  await until(() => log.engine.bounds().floor === 4, 'the rest to leave')
+  assert.deepEqual(kept(log), ['new'])
+  await log.engine.append([eventOf('state', 'newest', { key: 'k' })])
+  assert.deepEqual(kept(log), ['newest'])
+})
+
 test('rules that are new when a log is opened hold for what is in it', async () => {
   using folder = new TempFolder()
   {
@@ -101,16 +132,16 @@ test('what is forgotten of trimmed topics is uncertain, and of topics that the l
   assert.deepEqual((await log.read(14, 'unheard')).gaps, [])
 })
 
-test('seeking never begins before something that is gone', async () => {
+test('seeking leaves out nothing that is retained, however much newer events of another topic are gone', async () => {
   using folder = new TempFolder()
-  const retention = { rules: [{ topics: 'a', eventsMax: 3 }] }
+  const retention = { rules: [{ topics: 'a', eventsMax: 2 }] }
   await using log = await FileLog.open({ folder: folder.path, retention })
   for (let at = 1; at <= 10; at += 1) await log.texts(at % 2 === 0 ? 'a' : 'b', String(at))
-  for (const topics of [['a'], ['b'], ['a', 'b'], ['**'], ['*']]) {
-    const selection = Selection.of(topics, undefined, 10)
-    for (const seek of [{ last: 100 }, { last: 1 }, { sinceMs: 0 }, { earliest: true } as const]) {
-      const after = await log.engine.seek(seek, selection)
-      assert.deepEqual((await log.read(after, ...topics)).gaps, [], `${topics.join()} from ${JSON.stringify(seek)}`)
+  const all = ['1', '3', '5', '7', '8', '9', '10']
+  for (const seek of [{ last: 100 }, { last: 7 }, { sinceMs: 0 }, { earliest: true } as const]) {
+    for (const topics of [['a', 'b'], ['**']]) {
+      const after = await log.engine.seek(seek, Selection.of(topics, undefined, 10))
+      assert.deepEqual((await log.read(after, ...topics)).data, all, `${topics.join()} from ${JSON.stringify(seek)}`)
     }
   }
 })
@@ -120,7 +151,8 @@ test('bounds and patterns that make no sense are refused before any file is touc
   for (const rule of [{ topics: 'a', eventsMax: 0 }, { topics: 'a', ageMs: -1 }, { topics: 'a//b' }, { topics: '' }]) {
     assert.throws(() => new FileEngine({ folder, retention: { rules: [rule] } }))
   }
-  assert.throws(() => new FileEngine({ folder, retention: { logBytesMax: Number.NaN } }), /logBytesMax/)
+  for (const name of ['logBytesMax', 'logEventsMax', 'logAgeMs'])
+    assert.throws(() => new FileEngine({ folder, retention: { [name]: Number.NaN } }), new RegExp(name))
 })
 
 /** What is in the log, from its first event on, gaps or not. */

@@ -57,5 +57,6 @@ function flagsOf(settings: Readonly<Record<string, Shown>>): readonly Flag[] {
 /** A setting's value as people write it. */
 export function shownValue(value: unknown): string {
   if (typeof value === 'boolean') return value ? 'on' : 'off'
-  return Array.isArray(value) ? value.join(',') : String(value)
+  if (!Array.isArray(value)) return String(value)
+  return value.every((item) => typeof item === 'string') ? value.join(',') : JSON.stringify(value)
 }

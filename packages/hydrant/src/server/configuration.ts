@@ -5,13 +5,16 @@
 // Everything that is wrong is told at once, each with the place where it stands and the nearest name that is known.
 // Locked by test/server/configuration.test.ts.
 
+import { dirname } from 'node:path'
 import { resolveLimits, type Limits } from '../hub/limits.ts'
 import { didYouMean } from '../hub/nearest.ts'
 import { isRecord } from '../http/event-json.ts'
+import { engineBeside, retentionOfEngine } from './engine.ts'
 import { SettingFault, type Setting } from './setting.ts'
 import {
   FILE_KEYS,
   LIMIT_SETTINGS,
+  RETENTION_KEYS,
   SETTING_KEYS,
   SETTINGS,
   variableOf,
@@ -72,8 +75,13 @@ export function loadConfiguration(sources: ConfigurationSources = {}): LoadedCon
   const file = readSettings(path, named !== undefined, readFile, faults)
 
   const effective: EffectiveSetting[] = []
-  const pick = <Value>(key: string, setting: Setting<Value>): Value => {
-    const [value, source] = choose(key, setting)
+  const pick = <Value>(
+    key: string,
+    setting: Setting<Value>,
+    settle: (chosen: Value, source: string) => Value = (chosen) => chosen,
+  ): Value => {
+    const [chosen, source] = choose(key, setting)
+    const value = settle(chosen, source)
     effective.push({ key, value, source })
     return value
   }
@@ -87,7 +95,8 @@ export function loadConfiguration(sources: ConfigurationSources = {}): LoadedCon
       if (Object.hasOwn(file, key)) return [setting.fromJson(file[key]), place]
     } catch (error) {
       if (!(error instanceof SettingFault)) throw error
-      faults.push(`${place === path ? `${path}: ${key}` : place} ${error.message}.`)
+      const name = place === path ? `${path}: ${key}` : place
+      faults.push(...error.faults.map((fault) => `${name} ${fault.replace(/[.?]?$/, (end) => end || '.')}`))
     }
     return [setting.default, 'default']
   }
@@ -95,17 +104,38 @@ export function loadConfiguration(sources: ConfigurationSources = {}): LoadedCon
   const settings = {
     host: pick('host', SETTINGS.host),
     port: pick('port', SETTINGS.port),
-    engine: pick('engine', SETTINGS.engine),
+    engine: pick('engine', SETTINGS.engine, (engine, source) =>
+      source === path || source === 'default' ? engineBeside(engine, dirname(path)) : engine,
+    ),
+    retention: pick('retention', SETTINGS.retention),
+    retentionBytes: pick('retentionBytes', SETTINGS.retentionBytes),
+    retentionEvents: pick('retentionEvents', SETTINGS.retentionEvents),
+    retentionMs: pick('retentionMs', SETTINGS.retentionMs),
     cors: pick('cors', SETTINGS.cors),
     lag: pick('lag', SETTINGS.lag),
     basePath: pick('basePath', SETTINGS.basePath),
+    compression: pick('compression', SETTINGS.compression),
     console: pick('console', SETTINGS.console),
     heartbeatText: pick('heartbeatText', SETTINGS.heartbeatText),
   }
   pick('config', SETTINGS.config)
   const limits = Object.entries(LIMIT_SETTINGS).map(([key, setting]) => [key, pick(key, setting)] as const)
+  faults.push(...retentionFaults(settings.engine, effective, path))
   if (faults.length > 0) throw new ConfigurationError(faults)
   return { configuration: { ...settings, limits: resolveLimits(Object.fromEntries(limits)) }, effective }
+}
+
+/** Somebody who sets retention relies on it: it is not left out quietly. */
+function retentionFaults(engine: string, effective: readonly EffectiveSetting[], path: string): readonly string[] {
+  const can = retentionOfEngine(engine)
+  const keys: readonly string[] = { 'by-topic': [], whole: ['retention'], none: RETENTION_KEYS }[can]
+  const why = can === 'none' ? 'the memory engine keeps the newest windowBytes.' : 'this one keeps all topics alike.'
+  return effective
+    .filter(({ key, source }) => keys.includes(key) && source !== 'default')
+    .map(
+      ({ key, source }) =>
+        `${source === path ? `${path}: ${key}` : source} needs an engine on disk, like --engine file:./data: ` + why,
+    )
 }
 
 /** What the variables say, by key. An empty one is not set: that is how compose files leave them out. */

@@ -1,6 +1,7 @@
 // How long the server waits for a client within a request: a pure decision over numbers.
 //
-// `node:http` closes sockets that do not finish a head, and idle ones. Its `requestTimeout` is off, for it counts from
+// `node:http` closes sockets that do not finish a head, and idle ones, once it has them: until their first byte, and
+// after a stream, they are the front door's. Its `requestTimeout` is off, for it counts from
 // a request's first byte and would cut an NDJSON publish stream, which is one request, however alive it is. What it
 // stood against is decided here instead: a body that is held whole must come on and come to its end, and an answer that
 // has been given must be taken. A publish stream may be quiet for as long as its connection lives: a log that says
@@ -11,6 +12,10 @@
 
 /** What a socket is in the middle of. */
 export type Phase =
+  /** Nothing was said yet. */
+  | 'silent'
+  /** An answer was given at the front door, and the next request has not begun. */
+  | 'kept'
   /** Between requests, or in a head: `node:http` watches it. */
   | 'idle'
   /** A body is coming that is held whole. */
@@ -33,6 +38,10 @@ export interface Standing {
 
 /** The bounds. */
 export interface Patience {
+  /** The first byte must come so long after the connection; for the rest of a head `node:http` waits as long again. */
+  readonly headMs: number
+  /** How long a connection is kept for another request: longer than load balancers keep theirs (60 s). */
+  readonly keepAliveMs: number
   /** A body without a new byte for so long is given up. A phone in a tunnel comes back within it. */
   readonly bodyQuietMs: number
   /** A body that is held whole must be complete after so long: 16 MB at half a megabit a second. */
@@ -42,10 +51,18 @@ export interface Patience {
 }
 
 /** The defaults. */
-export const PATIENCE: Patience = { bodyQuietMs: 30_000, bodyMs: 300_000, endedQuietMs: 30_000 }
+export const PATIENCE: Patience = {
+  headMs: 10_000,
+  keepAliveMs: 65_000,
+  bodyQuietMs: 30_000,
+  bodyMs: 300_000,
+  endedQuietMs: 30_000,
+}
 
 /** Whether a socket has used up its time. */
 export function isOverdue({ phase, ageMs, quietMs }: Standing, patience: Patience): boolean {
+  if (phase === 'silent') return ageMs >= patience.headMs
+  if (phase === 'kept') return ageMs >= patience.keepAliveMs
   if (phase === 'body') return quietMs >= patience.bodyQuietMs || ageMs >= patience.bodyMs
   return phase === 'ended' && quietMs >= patience.endedQuietMs
 }

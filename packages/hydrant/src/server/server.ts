@@ -12,18 +12,15 @@ import { count } from '../hub/counters.ts'
 import { HydrantError } from '../hub/errors.ts'
 import { problemReply } from '../http/exchange.ts'
 import type { Configuration } from './configuration.ts'
-import { engineOf } from './engine.ts'
+import { engineOf, folderOf } from './engine.ts'
+import { openFrontDoor } from './front-door.ts'
 import { PATIENCE, type Patience } from './patience.ts'
 import { refusalOf, refusalText } from './refusal.ts'
 import { Sockets } from './sockets.ts'
-import { StartError, startErrorOf } from './start-error.ts'
+import { logErrorOf, startErrorOf } from './start-error.ts'
 
 /** Bounds of `node:http`, and of what goes on below it. */
 export interface Timing extends Patience {
-  /** A head must be complete so long after the connection, or after its first byte on a kept one. */
-  readonly headMs: number
-  /** How long a connection is kept for another request: longer than load balancers keep theirs (60 s). */
-  readonly keepAliveMs: number
   /** How often sockets are looked at. */
   readonly sweepMs: number
   /** How long requests whose bodies still come may go on when the server closes. */
@@ -31,7 +28,7 @@ export interface Timing extends Patience {
 }
 
 /** The defaults. */
-export const TIMING: Timing = { ...PATIENCE, headMs: 10_000, keepAliveMs: 65_000, sweepMs: 1_000, graceMs: 1_000 }
+export const TIMING: Timing = { ...PATIENCE, sweepMs: 1_000, graceMs: 1_000 }
 
 /** Heads beyond it are refused: cookies of a whole company fit into it. */
 const HEAD_BYTES_MAX = 16_384
@@ -59,12 +56,15 @@ export class Server {
   readonly #console: { close(): void } | undefined
   readonly #timing: Timing
   readonly #configuration: Configuration
+  /** Where the log is on disk. */
+  readonly #folder: string | undefined
   #sweeper: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
   /** Opens the log and listens. Rejects with a StartError when it cannot. */
   static async open(configuration: Configuration, options: ServerOptions): Promise<Server> {
-    const server = new Server(configuration, options)
+    const { onError } = options
+    const server = new Server(configuration, options, options.engine ?? (await engineOf(configuration, onError)))
     try {
       await server.#listen(options.onError)
       return server
@@ -74,14 +74,15 @@ export class Server {
     }
   }
 
-  private constructor(configuration: Configuration, options: ServerOptions) {
+  private constructor(configuration: Configuration, options: ServerOptions, engine: Engine) {
     const timing = { ...TIMING, ...options.timing }
-    const { limits, cors, lag, basePath, heartbeatText } = configuration
-    const { onError, engine = engineOf(configuration.engine, limits, onError) } = options
-    const hub = createHub({ limits, cors, lag, basePath, heartbeatText, onError, engine })
+    const { limits, cors, lag, basePath, heartbeatText, compression } = configuration
+    const { onError } = options
+    const hub = createHub({ limits, cors, lag, basePath, heartbeatText, compression, onError, engine })
     const console = configuration.console ? createConsole(hub, basePath) : undefined
     const sockets = new Sockets(timing)
     this.#configuration = configuration
+    this.#folder = options.engine === undefined ? folderOf(configuration.engine) : undefined
     this.#timing = timing
     this.#sockets = sockets
     this.#console = console
@@ -104,7 +105,7 @@ export class Server {
       },
     )
     this.#http.maxConnections = limits.connectionsMax + SPARE_CONNECTIONS
-    this.#http.on('connection', (socket: Socket) => sockets.add(socket, performance.now()))
+    openFrontDoor(this.#http, { ...hub.doors, sockets })
     this.#http.on('drop', () => count(hub.counters.refused, 'too-many-connections'))
     this.#http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       sockets.upgrade(request.socket)
@@ -148,7 +149,7 @@ export class Server {
     try {
       await this.hub.ready
     } catch (error) {
-      throw new StartError(`the log cannot be opened: ${error instanceof Error ? error.message : String(error)}`)
+      throw logErrorOf(error, this.#folder)
     }
     await new Promise<void>((resolve, reject) => {
       this.#http.once('error', (error: NodeJS.ErrnoException) => reject(startErrorOf(error, host, port)))
@@ -181,6 +182,10 @@ export class Server {
 
   #sweep(): void {
     for (const socket of this.#sockets.overdue(performance.now())) {
+      if (this.#sockets.isKept(socket)) {
+        socket.destroy()
+        continue
+      }
       const code = this.#sockets.isAnswering(socket) ? 'answer-not-taken' : 'request-timeout'
       if (socket.writable) count(this.hub.counters.refused, code)
       this.#say(socket, refusalText('request-timeout'))

@@ -1,5 +1,6 @@
 // What a setting is: one row of the table in settings.ts, and the kinds of values that rows can have.
 
+import { durationMs } from '../hub/duration.ts'
 import { quote } from '../hub/topic.ts'
 
 /** One thing that can be set, by a file, by the environment or by a flag. */
@@ -21,9 +22,15 @@ export interface Row<Value> {
   readonly default: Value
 }
 
-/** A value that cannot be used. The message goes on after the name of the setting: `must be …`. */
+/** A value that cannot be used. Each of its faults goes on after the name of the setting: `must be …`. */
 export class SettingFault extends Error {
   override readonly name = 'SettingFault'
+  readonly faults: readonly string[]
+
+  constructor(...faults: readonly string[]) {
+    super(faults.join('; '))
+    this.faults = faults
+  }
 }
 
 /** A text; `check` throws a SettingFault. */
@@ -93,6 +100,25 @@ export function wholeNumber(
   }
 }
 
+/** Milliseconds; as text also `90s`, `15m`, `2h`, `7d`. */
+export function duration(row: Row<number> & { readonly min?: number }): Setting<number> {
+  const { description, default: byDefault, min = 1 } = row
+  const check = (ms: number | undefined, given: string): number => {
+    if (ms !== undefined && Number.isSafeInteger(ms) && ms >= min) return ms
+    throw new SettingFault(`must be a duration like 15m, 2h or 7d, or milliseconds of at least ${min}, not ${given}`)
+  }
+  const fromText = (value: string): number =>
+    check(/^\d{1,16}$/.test(value) ? Number(value) : durationMs(value), quote(value))
+  return {
+    description,
+    default: byDefault,
+    placeholder: '<duration>',
+    fromText,
+    fromJson: (json) =>
+      typeof json === 'string' ? fromText(json) : check(typeof json === 'number' ? json : undefined, jsonText(json)),
+  }
+}
+
 /** Several texts: separated by commas, and in the file an array. `check` throws a SettingFault. */
 export function list(
   row: Row<readonly string[]> & { readonly placeholder: string },
@@ -121,7 +147,7 @@ export function list(
 }
 
 /** A value of the file for a message, cut when it is long. */
-function jsonText(json: unknown): string {
+export function jsonText(json: unknown): string {
   const shown = JSON.stringify(json)
   return shown.length > 80 ? `${shown.slice(0, 80)}…` : shown
 }

@@ -5,12 +5,14 @@
 //
 // The limits of hub/limits.ts are settings too: a row there is a row here.
 
-import type { LagPolicy } from 'hydrant-client/wire'
+import type { RetentionRule } from '../engine/file-retention.ts'
+import type { LagPolicies } from '../hub/lag.ts'
 import { LIMITS, type Limit } from '../hub/limits.ts'
 import { quote } from '../hub/topic.ts'
 import { Origins } from '../http/origin.ts'
-import { checkEngine } from './engine.ts'
-import { choice, list, SettingFault, text, toggle, wholeNumber, type Setting } from './setting.ts'
+import { checkEngine, DEFAULT_ENGINE, DEFAULT_RETENTION_BYTES } from './engine.ts'
+import { lagPolicies, retentionRules } from './rules.ts'
+import { duration, list, SettingFault, text, toggle, wholeNumber, type Setting } from './setting.ts'
 
 /** The values, by key. */
 export interface SettingValues {
@@ -18,9 +20,17 @@ export interface SettingValues {
   readonly port: number
   /** `memory`, or `file:<folder>`. */
   readonly engine: string
+  /** See `Retention.rules`. */
+  readonly retention: readonly RetentionRule[]
+  readonly retentionBytes: number
+  /** 0: no bound. */
+  readonly retentionEvents: number
+  /** 0: no bound. */
+  readonly retentionMs: number
   readonly cors: readonly string[]
-  readonly lag: LagPolicy
+  readonly lag: LagPolicies
   readonly basePath: string
+  readonly compression: boolean
   readonly console: boolean
   readonly heartbeatText: string
   readonly config: string
@@ -51,12 +61,38 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
   }),
   engine: text(
     {
-      description: 'Where the log lives. memory: events end with the process. file:<folder>: they are kept on disk.',
-      default: 'memory',
-      placeholder: '<memory|file:folder>',
+      description:
+        'Where the log lives. file:<folder>: on disk; a relative folder is beside the config file, or, when a flag ' +
+        'or a variable names it, in the working directory. redis://… and nats://…: shared by several servers. ' +
+        'memory: events end with the process.',
+      default: DEFAULT_ENGINE,
+      placeholder: '<memory|file:folder|url>',
     },
     checkEngine,
   ),
+  retention: retentionRules({
+    description:
+      'What is kept of each topic, by pattern, in JSON: [{"topics": "chat/**", "eventsMax": 1000, "ageMs": "7d"}]. ' +
+      'The first rule that matches a topic holds.',
+    default: [],
+  }),
+  retentionBytes: wholeNumber({
+    description: 'What is kept on disk in all, about: beyond it the oldest events leave, whatever their topic.',
+    default: DEFAULT_RETENTION_BYTES,
+    min: 65_536,
+    placeholder: '<bytes>',
+  }),
+  retentionEvents: wholeNumber({
+    description: 'The newest so many events are kept in all; 0 is no bound.',
+    default: 0,
+    min: 0,
+    placeholder: '<events>',
+  }),
+  retentionMs: duration({
+    description: 'How long any event is kept at most: 12h, 7d, or milliseconds; 0 is no bound.',
+    default: 0,
+    min: 0,
+  }),
   cors: list(
     {
       description:
@@ -67,19 +103,22 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     },
     checkOrigin,
   ),
-  lag: choice<LagPolicy>(
-    {
-      description: 'What happens to subscribers whose next events are gone, when they do not say themselves.',
-      default: 'disconnect',
-    },
-    ['disconnect', 'skip', 'latest'],
-  ),
+  lag: lagPolicies({
+    description:
+      'What happens to subscribers whose next events are gone, when they do not say themselves. One policy, or ' +
+      'rules in JSON: [{"topics": "prices/**", "policy": "latest"}].',
+    default: 'disconnect',
+  }),
   basePath: text(
     { description: 'Serve events below this path instead of the root: /api.', default: '', placeholder: '<path>' },
     (value) => {
       if (value !== '' && !BASE_PATH.test(value)) throw new SettingFault(`must look like /api, not ${quote(value)}`)
     },
   ),
+  compression: toggle({
+    description: 'Compress streams and messages, once for all who follow the same, for clients that accept it.',
+    default: false,
+  }),
   console: toggle({ description: 'The page at / that shows the server at work.', default: true }),
   heartbeatText: text({
     description: 'The text of heartbeat comments on SSE.',
@@ -104,6 +143,9 @@ export const LIMIT_SETTINGS: Readonly<Record<string, Setting<number>>> = Object.
     }),
   ]),
 )
+
+/** Keys of what only an engine on disk can do. */
+export const RETENTION_KEYS: readonly string[] = ['retention', 'retentionBytes', 'retentionEvents', 'retentionMs']
 
 /** Every key, in the order in which people are shown them. */
 export const SETTING_KEYS: readonly string[] = [...Object.keys(SETTINGS), ...Object.keys(LIMITS)]

@@ -9,9 +9,13 @@ import { mediaOf } from '../http/media.ts'
 import { isNdjson } from '../http/publish.ts'
 import { isOverdue, type Patience, type Phase } from './patience.ts'
 
+/** What a socket is in the middle of while `node:http` has no request of it; `open` is in the front door's hands. */
+export type Mark = 'silent' | 'kept' | 'idle' | 'open'
+
 /** What is known of a socket; one object for each, so it is small. */
 interface Entry {
   response: ServerResponse | undefined
+  mark: Mark
   isUpgraded: boolean
   phase: Phase
   phaseMs: number
@@ -20,7 +24,7 @@ interface Entry {
   position: number
 }
 
-/** The registry. Time comes in as milliseconds that only grow. */
+/** The registry. Time comes in as milliseconds that only grow; whole ones are kept, for V8 boxes any other number. */
 export class Sockets {
   readonly #entries = new Map<Socket, Entry>()
   readonly #patience: Patience
@@ -38,11 +42,13 @@ export class Sockets {
   }
 
   /** Takes a socket in, until it is closed. */
-  add(socket: Socket, nowMs: number): void {
+  add(socket: Socket, timeMs: number): void {
+    const nowMs = Math.trunc(timeMs)
     const entry: Entry = {
       response: undefined,
+      mark: 'silent',
       isUpgraded: false,
-      phase: 'idle',
+      phase: 'silent',
       phaseMs: nowMs,
       movedMs: nowMs,
       position: 0,
@@ -51,7 +57,13 @@ export class Sockets {
     socket.on('close', this.#onClose)
   }
 
-  /** A request has begun on a socket; earlier ones on it are answered before it. */
+  /** What a socket is in the middle of from now on, until a request begins on it. */
+  mark(socket: Socket, mark: Mark): void {
+    const entry = this.#entries.get(socket)
+    if (entry !== undefined) entry.mark = mark
+  }
+
+  /** A request has begun on a socket, at `node:http`; earlier ones on it are answered before it. */
   begin(socket: Socket, response: ServerResponse): void {
     const entry = this.#entries.get(socket)
     if (entry === undefined) return
@@ -71,8 +83,15 @@ export class Sockets {
     return response !== undefined && response.headersSent && !response.writableFinished
   }
 
+  /** Whether a socket was answered and waits: who hears no more from it owes it no word. */
+  isKept(socket: Socket): boolean {
+    const entry = this.#entries.get(socket)
+    return entry !== undefined && entry.response === undefined && entry.mark === 'kept'
+  }
+
   /** The sockets that have used up their time. */
-  overdue(nowMs: number): readonly Socket[] {
+  overdue(timeMs: number): readonly Socket[] {
+    const nowMs = Math.trunc(timeMs)
     const overdue: Socket[] = []
     for (const [socket, entry] of this.#entries) {
       look(socket, entry, nowMs)
@@ -106,6 +125,11 @@ export class Sockets {
     for (const socket of this.#entries.keys()) socket.destroy()
   }
 
+  /** Whether what is answered now is the last on its connection. */
+  get isFinishing(): boolean {
+    return this.#isFinishing
+  }
+
   /** How many are open. */
   get size(): number {
     return this.#entries.size
@@ -118,9 +142,9 @@ export class Sockets {
 }
 
 function finish(socket: Socket, entry: Entry): void {
-  const { response } = entry
-  if (entry.isUpgraded) return
-  if (response === undefined || response.writableFinished) return void socket.destroy()
+  const { response, mark, isUpgraded } = entry
+  if (isUpgraded || mark === 'open') return // who has it in hand ends it
+  if (response === undefined || response.writableFinished) return socket.destroySoon()
   if (!response.headersSent) response.setHeader('connection', 'close')
   response.once('finish', () => socket.destroySoon())
 }
@@ -135,9 +159,9 @@ function look(socket: Socket, entry: Entry, nowMs: number): void {
   entry.position = position
 }
 
-function phaseOf(socket: Socket, { response, isUpgraded }: Entry): Phase {
+function phaseOf(socket: Socket, { response, mark, isUpgraded }: Entry): Phase {
   if (isUpgraded || socket.writableEnded) return socket.writableEnded ? 'ended' : 'open'
-  if (response === undefined) return 'idle'
+  if (response === undefined) return mark
   if (!response.req.complete) return phaseOfBody(response.req, response)
   if (response.writableFinished) return 'idle'
   return response.writableEnded ? 'ended' : 'open'

@@ -13,6 +13,14 @@ export function startErrorOf(error: NodeJS.ErrnoException, host: string, port: n
   })
 }
 
+/** Words for a log that could not be opened. `folder` is the one that was tried; undefined: the log is not on disk. */
+export function logErrorOf(error: unknown, folder: string | undefined): StartError {
+  const reason = error instanceof Error ? error.message : String(error)
+  const advice =
+    folder === undefined ? '' : ' Another folder: --engine file:<folder>. Nothing on disk: --engine memory.'
+  return new StartError(`the log cannot be opened: ${reason}${advice}`, { cause: error })
+}
+
 const ADVICE: ReadonlyMap<string, (host: string, port: number) => string> = new Map<string, typeof adviceForPort>([
   ['EADDRINUSE', adviceForPort],
   [

@@ -9,7 +9,7 @@ for (const [args, said] of [
   [['--port'], '--port needs a value: --port <port>'],
   [['--port', '--host'], '--port needs a value, and "--host" follows it. If that is the value: --port=--host'],
   [['--port', 'http'], '--port must be a whole number from 0 to 65535, not "http".'],
-  [['--engine', 'redis'], '--engine must be memory, or file:<folder> like file:./data, not "redis".'],
+  [['--engine', 'redis'], '--engine must be memory, file:<folder> like file:./data, redis://… or nats://…, not "redis".'],
   [['--config', 'nothing.json'], 'there is no config file nothing.json.'],
   [['serve', 'fast'], '"fast" is one word too many: hydrant serve'],
   [['pulish'], 'there is no command "pulish". Did you mean "publish"? Commands: serve, publish, tail, config.'],

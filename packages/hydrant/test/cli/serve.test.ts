@@ -1,57 +1,102 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { ask } from '../support/ask.ts'
+import { TempFolder } from '../fault/temp-folder.ts'
+import { ask, post } from '../support/ask.ts'
 import { Command, runCommand, ServeCommand } from '../support/command.ts'
-import { itemsOf, recordOf } from '../support/record.ts'
+import { itemsOf } from '../support/record.ts'
 import { Shell } from '../support/shell.ts'
+import { StreamClient } from '../support/stream-client.ts'
 import { until } from '../support/until.ts'
 
-test('what it prints on start is the URL, two curl lines, and which engine', async () => {
-  await using server = await ServeCommand.start(['--base-path', '/api'])
-  assert.equal(
-    server.stdout,
-    [
-      `hydrant listens on ${server.url}`,
-      '',
-      `  curl -N ${server.url}/api/events/news`,
-      `  curl -d hello ${server.url}/api/events/news`,
-      '',
-      'The engine is memory: events end with the process.',
-      '',
-    ].join('\n'),
-  )
+test('what it prints on start is the URL, two curl lines, and where events are kept', async () => {
+  using folder = new TempFolder()
+  const cwd = folder.path
+  await using server = await ServeCommand.start(['--base-path', '/api'], { cwd })
+  const said = [
+    `hydrant listens on ${server.url}`,
+    '',
+    `  curl -N ${server.url}/api/events/news`,
+    `  curl -d hello ${server.url}/api/events/news`,
+    '',
+    `The engine is a file: events are kept in ${join(cwd, 'hydrant-data')}.`,
+    '',
+  ].join('\n')
+  assert.equal(server.stdout, said)
+  assert.deepEqual(readdirSync(cwd), ['hydrant-data'])
 })
 
-test('with --engine file what was acknowledged is there after kill -9, and an id of before resumes exactly', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'hydrant-log-'))
-  const args = ['--engine', `file:${join(folder, 'log')}`]
-  try {
-    let id: unknown
-    {
-      await using first = await ServeCommand.start(args)
-      id = (await ask(first.url, 'POST', '/events/news', { body: 'one' })).json['id']
-      await ask(first.url, 'POST', '/events/news', { body: 'two' })
-      first.child.kill('SIGKILL')
-      await first.exit()
-    }
-    await using second = await ServeCommand.start(args)
-    await ask(second.url, 'POST', '/events/news', { body: 'three' })
-    const path = `/events/news?lastEventId=${String(id)}`
-    const { json } = await ask(second.url, 'GET', path, { headers: { accept: 'application/json' } })
-    assert.deepEqual(
-      itemsOf(json['events']).map((event) => recordOf(event)['data']),
-      ['two', 'three'],
-    )
-    assert.equal(json['gap'], undefined)
-    const other = await runCommand(['--port', '0', ...args])
-    assert.equal(other.result, 1)
-    assert.match(other.stderr, /^hydrant: the log cannot be opened: .* in use by another process/)
-  } finally {
-    rmSync(folder, { recursive: true })
+test('with --engine memory it says that events end with the process, and leaves nothing on disk', async () => {
+  using folder = new TempFolder()
+  await using server = await ServeCommand.start(['--engine', 'memory'], { cwd: folder.path })
+  assert.match(server.stdout, /\n\nThe engine is memory: events end with the process\.\n$/)
+  assert.deepEqual(readdirSync(folder.path), [])
+})
+
+test('with default settings what was acknowledged is there after kill -9, and an id of before resumes exactly', async () => {
+  using folder = new TempFolder()
+  const options = { cwd: folder.path }
+  let id: string
+  {
+    await using first = await ServeCommand.start([], options)
+    id = String((await post(first.url, '/events/news', 'one')).json['id'])
+    using stream = await StreamClient.open(first.url, '/events/news')
+    await stream.until(({ messages }) => messages.length === 1)
+    for (let at = 0; at < 20; at += 1) await post(first.url, '/events/news', `more ${at}`)
+    first.child.kill('SIGKILL')
+    await first.exit()
+    await stream.closed()
   }
+  await using second = await ServeCommand.start([], options)
+  await post(second.url, '/events/news', 'after')
+  const expected = [...Array.from({ length: 20 }, (_, at) => `more ${at}`), 'after']
+  using resumed = await StreamClient.open(second.url, '/events/news', { 'last-event-id': id })
+  await resumed.until(({ data }) => data.length === expected.length)
+  assert.deepEqual(resumed.data, expected)
+  assert.ok(
+    resumed.messages.every(({ type }) => type === 'message'),
+    'there is no gap',
+  )
+  const path = `/events/news?lastEventId=${id}`
+  const { json } = await ask(second.url, 'GET', path, { headers: { accept: 'application/json' } })
+  assert.deepEqual([itemsOf(json['events']).length, json['gap']], [expected.length, undefined])
+})
+
+test('a folder that another server has, or that cannot be made, is one line that says what to do, and exit code 1', async () => {
+  using folder = new TempFolder()
+  const cwd = folder.path
+  await using server = await ServeCommand.start([], { cwd })
+  const advice = / Another folder: --engine file:<folder>\. Nothing on disk: --engine memory\.\n$/
+  const second = await runCommand(['--port', '0'], { cwd })
+  assert.deepEqual([second.result, second.stdout], [1, ''])
+  assert.match(second.stderr, /^hydrant: the log cannot be opened: [^\n]* in use by another process[^\n]*\n$/)
+  assert.match(second.stderr, advice)
+  writeFileSync(join(cwd, 'file'), '')
+  const blocked = await runCommand(['--port', '0', '--engine', 'file:file/log'], { cwd })
+  assert.deepEqual([blocked.result, blocked.stdout], [1, ''])
+  assert.match(blocked.stderr, /^hydrant: the log cannot be opened: [^\n]*make the folder writable[^\n]*\n$/)
+  assert.match(blocked.stderr, advice)
+  assert.equal((await post(server.url, '/events/news', 'still here')).status, 200)
+})
+
+test('a log of a newer version is one line that says so, and is left as it is', async () => {
+  using folder = new TempFolder()
+  const options = { cwd: folder.path }
+  {
+    await using server = await ServeCommand.start([], options)
+    await post(server.url, '/events/news', 'hello')
+    server.signal('SIGTERM')
+    await server.exit()
+  }
+  const database = new DatabaseSync(join(folder.path, 'hydrant-data', 'log.sqlite'))
+  database.exec('PRAGMA user_version = 99')
+  database.close()
+  const { result, stderr } = await runCommand(['--port', '0'], options)
+  assert.equal(result, 1)
+  assert.match(stderr, /^hydrant: the log cannot be opened: [^\n]* written by a newer version [^\n]*--engine[^\n]*\n$/)
 })
 
 test('the two curl lines work when copied', async () => {

@@ -10,10 +10,15 @@ test('without any source every setting has its default', () => {
   assert.deepEqual(configuration, {
     host: '127.0.0.1',
     port: 3000,
-    engine: 'memory',
+    engine: 'file:hydrant-data',
+    retention: [],
+    retentionBytes: 1_073_741_824,
+    retentionEvents: 0,
+    retentionMs: 0,
     cors: [],
     lag: 'disconnect',
     basePath: '',
+    compression: false,
     console: true,
     heartbeatText: '',
     limits: Object.fromEntries(Object.entries(LIMITS).map(([name, limit]) => [name, limit.default])),
@@ -29,6 +34,10 @@ test('without any source every setting has its default', () => {
 const VALUES: Readonly<Record<string, readonly [string, string, string]>> = {
   host: ['a.example', 'b.example', 'c.example'],
   port: ['4001', '4002', '4003'],
+  engine: ['file:/a', 'file:/b', 'file:/c'],
+  retentionBytes: ['90000001', '90000002', '90000003'],
+  retentionEvents: ['1', '2', '3'],
+  retentionMs: ['1', '2', '3'],
   cors: ['https://a.example', 'https://b.example', 'https://c.example'],
   lag: ['skip', 'disconnect', 'skip'],
   basePath: ['/a', '/b', '/c'],
@@ -134,7 +143,19 @@ test('everything that is wrong is told at once, with its place and the nearest n
 })
 
 for (const [key, text, why] of [
-  ['engine', 'redis', /^--engine must be memory, or file:<folder> like file:.\/data, not "redis"/],
+  [
+    'engine',
+    'redis',
+    /^--engine must be memory, file:<folder> like file:.\/data, redis:\/\/… or nats:\/\/…, not "redis"/,
+  ],
+  ['engine', 'file:', /^--engine must be memory, file:<folder> like file:.\/data, redis:\/\/… or nats:\/\/…, not "file:"/],
+  ['retentionBytes', '1000', /^--retention-bytes must be a whole number of at least 65536/],
+  ['retentionEvents', '-1', /^--retention-events must be a whole number of at least 0/],
+  [
+    'retentionMs',
+    '7w',
+    /^--retention-ms must be a duration like 15m, 2h or 7d, or milliseconds of at least 0, not "7w"/,
+  ],
   ['host', '', /^--host must be an address/],
   ['port', '3e3', /^--port must be a whole number/],
   ['port', '-1', /^--port must be a whole number/],

@@ -2,31 +2,15 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import type { Engine } from '../../src/engine/engine.ts'
-import { MemoryEngine } from '../../src/engine/memory.ts'
-import { loadConfiguration } from '../../src/server/configuration.ts'
-import { Server, type Timing } from '../../src/server/server.ts'
+import type { Server } from '../../src/server/server.ts'
 import { StartError } from '../../src/server/start-error.ts'
 import { ask, post } from '../support/ask.ts'
 import { GatedEngine } from '../support/gated-engine.ts'
+import { openServer as open } from '../support/open-server.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { until } from '../support/until.ts'
 import { WsClient } from '../support/ws-client.ts'
-
-/** Opens a server on a free port; errors of its own fail the test. */
-async function open(
-  flags: Readonly<Record<string, string>> = {},
-  timing: Partial<Timing> = {},
-  engine: Engine = new MemoryEngine(),
-): Promise<Server & AsyncDisposable> {
-  const { configuration } = loadConfiguration({ flags: new Map(Object.entries({ port: '0', ...flags })) })
-  const onError = (error: unknown): void => {
-    throw error
-  }
-  const server = await Server.open(configuration, { onError, engine, timing: { sweepMs: 10, ...timing } })
-  return Object.assign(server, { [Symbol.asyncDispose]: () => server.close() })
-}
 
 function refused(server: Server, code: string): number {
   return server.hub.counters.refused.get(code) ?? 0

@@ -33,7 +33,9 @@ const TESTS = ['property/resume', 'property', 'hub', 'transport', 'integration/s
   (path) => `packages/hydrant/test/${path}`,
 )
 const AT_ONCE = 2
-const TEST_MS_MAX = 60_000
+const TEST_MS_MAX = 180_000
+
+const FAILURE = /✖ (.*?) \(\d/
 
 const { values } = parseArgs({ options: { name: { type: 'string', default: '' } } })
 
@@ -116,7 +118,10 @@ function failureOf(test, place) {
   })
   let said = ''
   let isLate = false
-  run.stdout.setEncoding('utf8').on('data', (/** @type {string} */ text) => (said += text))
+  run.stdout.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
+    said += text
+    if (FAILURE.test(said)) killGroup(run.pid) // the first says enough
+  })
   const timer = setTimeout(() => {
     isLate = true
     killGroup(run.pid)
@@ -127,7 +132,7 @@ function failureOf(test, place) {
     run.once('close', (code) => {
       clearTimeout(timer)
       process.off('exit', onExit)
-      const name = /✖ (.*?) \(\d/.exec(said)?.[1] ?? 'a test that did not end as it should'
+      const name = FAILURE.exec(said)?.[1] ?? 'a test that did not end as it should'
       if (code === 0 && !isLate) resolve(undefined)
       else resolve(isLate ? `${basename(test)}: not done in ${TEST_MS_MAX / 1000} s` : `${basename(test)}: ${name}`)
     })

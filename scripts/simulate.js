@@ -4,7 +4,8 @@
 //   npm run simulate -- --runs 5000           so many schedules instead
 //   npm run simulate -- --seed 42             from this seed on; a failure names the seed that replays it
 //
-// Each seed is a hundred schedules, and always the same hundred.
+// Each seed is a hundred schedules, and always the same hundred: over logs in memory, on disks that crash and fail,
+// shared ones whose end can be undone, and, now and then, on real files.
 
 import { parseArgs } from 'node:util'
 import { asyncProperty, check } from 'fast-check'

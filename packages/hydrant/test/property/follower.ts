@@ -10,7 +10,7 @@ import { envelopeMessages, plainMessages, textFrame } from '../../src/transport/
 import { checkGap, Checker } from '../support/checker.ts'
 import { FakeConnection } from '../support/fake-connection.ts'
 import type { Wanted } from '../support/published-log.ts'
-import { decodeReceived, type ReceivedFormat } from '../support/received.ts'
+import { decodeReceived, type Received, type ReceivedFormat } from '../support/received.ts'
 import type { World } from './world.ts'
 
 /** How a follower begins; `resume-state` asks for the state in case that its id is too old. */
@@ -24,6 +24,8 @@ interface Sub {
   /** Its number on the connection that is open; a new one each time. */
   label: number | undefined
   subscriber: Subscriber | undefined
+  /** Whether it is sent the state. */
+  isInState: boolean
   /** Whether it was told that nothing can follow. */
   isOver: boolean
 }
@@ -35,6 +37,8 @@ export class Follower {
   connection: FakeConnection | undefined
   #format: ReceivedFormat = 'sse'
   #arrived: Uint8Array[] = []
+  /** Writes, and things in them, that were read. */
+  #writesRead = 0
   #taken = 0
   #labels = 0
   /** The subscription that the last label named, for judging gaps as they are sent. */
@@ -47,7 +51,7 @@ export class Follower {
     this.subs = wanted.map((one, at) => {
       const full = `${name}.${at} (${one.topics.join(' ')} ${one.types?.join(' ')} ${lag})`
       const checker = new Checker(world.log, one, full, lag === 'latest')
-      return { wanted: one, lag, checker, label: undefined, subscriber: undefined, isOver: false }
+      return { wanted: one, lag, checker, label: undefined, subscriber: undefined, isInState: false, isOver: false }
     })
   }
 
@@ -61,13 +65,23 @@ export class Follower {
     return this.subs.every(({ isOver }) => isOver)
   }
 
+  /** Whether it has received everything that there is, and is at the head. */
+  get hasAll(): boolean {
+    const { log } = this.#world
+    this.read()
+    return this.subs.every(
+      ({ isOver, subscriber, checker, wanted }) =>
+        isOver || (subscriber?.state === 'live' && log.wanted(wanted, checker.at ?? 0, log.head).length === 0),
+    )
+  }
+
   /** Opens a connection and follows everything on it; a follower of several selections needs a WebSocket. */
   async connect(format: ReceivedFormat, beginning: Beginning, isLate: boolean): Promise<void> {
     if (this.isConnected) return
     this.read()
     this.#format = this.subs.length > 1 ? 'websocket' : format
     this.#arrived = []
-    this.#taken = 0
+    this.#taken = this.#writesRead = 0
     this.#speaker = 0
     const isWebSocket = this.#format.startsWith('websocket')
     const connection = new FakeConnection(this.#world.connections, {
@@ -95,9 +109,7 @@ export class Follower {
 
   /** Reads what has arrived, and judges it. */
   read(): void {
-    const received = decodeReceived(this.#format, Buffer.concat(this.#arrived)).slice(this.#taken)
-    this.#taken += received.length
-    for (const one of received) {
+    for (const one of this.#receive()) {
       const sub = this.#format === 'websocket' ? this.subs.find(({ label }) => label === one.sub) : this.subs[0]
       sub?.checker.take(one)
       if (one.kind === 'ended' && sub !== undefined) this.#leave(sub, true)
@@ -110,11 +122,26 @@ export class Follower {
     }
   }
 
-  /** The hub is gone, and with it what had ended: of what was on the way so much arrives. */
+  /** The hub is gone, and perhaps what had ended with it: of what was on the way so much arrives. */
   lose(arriving: number): void {
     this.connection?.cut(arriving)
     this.read()
     for (const sub of this.subs) sub.isOver = false
+  }
+
+  /**
+   * Everything after `to` is about to be undone. What is on the way arrives first, and whoever is not simply streaming
+   * loses its connection: of an answer that crosses an undoing nothing is promised but that its ids are judged anew.
+   */
+  undone(to: number): void {
+    const isStarting = this.subs.some(({ label, subscriber }) => label !== undefined && subscriber === undefined)
+    const isInState = this.subs.some((sub) => sub.isInState)
+    if (isStarting || isInState || this.connection?.heldBytes !== 0) this.connection?.cut(1)
+    this.read()
+    for (const sub of this.subs) {
+      sub.isOver = false
+      sub.checker.undone(to)
+    }
   }
 
   /** At the end of a run: judges that nothing is left, and that what is over was told so. */
@@ -124,6 +151,15 @@ export class Follower {
       sub.checker.end()
       assert.equal(sub.isOver, this.#world.log.isOver(sub.wanted), `${sub.wanted.topics.join(' ')}: over or not`)
     }
+  }
+
+  /** What has arrived whole since the last time. */
+  #receive(): readonly Received[] {
+    if (this.#arrived.length === this.#writesRead) return []
+    this.#writesRead = this.#arrived.length
+    const received = decodeReceived(this.#format, Buffer.concat(this.#arrived)).slice(this.#taken)
+    this.#taken += received.length
+    return received
   }
 
   #leave(sub: Sub, isOver: boolean): void {
@@ -184,6 +220,7 @@ export class Follower {
     // Without ids nobody can be judged who was sent the newest alone.
     const lag = isPlain && sub.lag === 'latest' ? 'disconnect' : sub.lag
     const opening = this.#opening(label, start)
+    sub.isInState = start.stateTo !== undefined
     connection.mayHold = this.#isAnswering = true
     if (opening) pump.send(connection, opening)
     sub.subscriber = pump.subscribe({ connection, selection, format: this.#wireFormat(), start, lag, label })
@@ -193,7 +230,7 @@ export class Follower {
   /** What goes before a stream; an id from behind a gap must not come before the gap. */
   #opening(label: number, { gap, after, resumed }: Start): Uint8Array | undefined {
     if (this.#format === 'websocket-plain') return undefined
-    const id = this.#world.idAt(after)
+    const id = this.#world.hub.idAt(after)
     if (this.#format === 'websocket')
       return textFrame(JSON.stringify({ subscribed: { sub: label, id: gap?.from ?? id } }))
     const format = this.#world.formats.get(this.#format, 'chunked')
@@ -215,10 +252,11 @@ export class Follower {
     if (sub === undefined) return
     const { floor, log } = this.#world
     if (!this.#isAnswering) sub.checker.isSent(floor)
+    if (text.includes('hydrant:live') || text.includes('{"live"')) sub.isInState = false
     if (!text.includes('hydrant:gap') && !text.includes('{"gap"')) return
     // Only the first thing of a stream of the state can be the gap because of which it is sent.
     const isBeforeState = this.#isAnswering && sub.checker.expectsStateGap
-    const situation = { floor, isLatest: sub.lag === 'latest', isBeforeState }
+    const situation = { floor, isLatest: sub.lag === 'latest' || sub.isInState, isBeforeState }
     for (const one of decodeReceived(this.#format, bytes))
       if (one.kind === 'gap') checkGap(one.gap, sub.wanted, log, situation)
   }

@@ -1,5 +1,6 @@
-// A run of the simulation: a random schedule of publishing, ends of topics, stalls, cuts, reconnects (also to another
-// format) and crashes, against the real hub and pump, in virtual time.
+// A run of the simulation: a random schedule of publishing, ends of topics, trims, stalls, cuts, reconnects (also to
+// another format), restarts, failing disks and crashes between any two steps of the engine, against the real hub and
+// pump, in virtual time.
 
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
@@ -7,6 +8,9 @@ import type { LagPolicy } from 'hydrant-client/wire'
 import type { Wanted } from '../support/published-log.ts'
 import type { ReceivedFormat } from '../support/received.ts'
 import { Follower, type Beginning } from './follower.ts'
+import { DiskMedium } from './disk-medium.ts'
+import { FileMedium } from './file-medium.ts'
+import { MemoryMedium, type Medium } from './medium.ts'
 import { World, type Draft } from './world.ts'
 
 /** One step of a schedule. */
@@ -25,12 +29,28 @@ export type Step =
       readonly from: Beginning
       readonly isLate: boolean
     }
+  | { readonly do: 'crowd'; readonly format: ReceivedFormat; readonly from: Beginning }
   | { readonly do: 'toggle'; readonly who: number; readonly at: number; readonly from: Beginning }
   | { readonly do: 'end'; readonly topic: string }
-  | { readonly do: 'crash'; readonly arriving: number }
+  | { readonly do: 'retry' }
+  | { readonly do: 'step'; readonly steps: number }
+  | { readonly do: 'trim'; readonly events: number }
+  | { readonly do: 'fail'; readonly kept: number }
+  | { readonly do: 'undo'; readonly events: number }
+  | { readonly do: 'lose' }
+  | { readonly do: 'restart' }
+  | { readonly do: 'crash'; readonly arriving: number; readonly steps: number; readonly kept: number }
+
+/** What the log is kept on: see medium.ts. */
+export type Kind = 'memory' | 'disk' | 'shared' | 'file'
 
 /** A world, and what happens in it. */
 export interface Scene {
+  readonly kind: Kind
+  /** What a log that outlives its process keeps. */
+  readonly eventsKept: number
+  /** How long the steps of an engine take. */
+  readonly stepsMs: readonly number[]
   readonly windowBytes: number
   readonly trimmedTopicsMax: number
   readonly sliceSockets: number
@@ -41,6 +61,11 @@ export interface Scene {
   readonly lags: readonly LagPolicy[]
   readonly steps: readonly Step[]
 }
+
+const HEARTBEAT_MS = 400
+/** At the end of a run, until everybody has everything: so long, and so often at the most. */
+const PAUSE_MS = 40
+const PAUSES_MAX = 1_000
 
 const FOLLOWED: readonly (readonly Wanted[])[] = [
   [{ topics: ['a/1'], types: undefined }],
@@ -99,6 +124,9 @@ const format = fc.constantFrom<ReceivedFormat>(
   'websocket-plain',
 )
 
+/** Of what a crash can take, so much stays. */
+const kept = fc.constantFrom(0, 0.4, 0.8, 1)
+
 const step = fc.oneof(
   { weight: 10, arbitrary: fc.record({ do: fc.constant('publish' as const), drafts }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('publish' as const), drafts: burst }) },
@@ -126,6 +154,14 @@ const step = fc.oneof(
     }),
   },
   {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('crowd' as const),
+      format,
+      from: fc.constantFrom<Beginning>('earliest', 'earliest', 'resume', 'resume-state'),
+    }),
+  },
+  {
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant('toggle' as const),
@@ -135,11 +171,27 @@ const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('end' as const), topic: fc.constantFrom('job/1', 'job/2') }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), arriving: fc.constantFrom(0, 0.5, 1) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('retry' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('step' as const), steps: fc.integer({ min: 1, max: 6 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('trim' as const), events: fc.constantFrom(1, 4, 30) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('fail' as const), kept }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('undo' as const), events: fc.integer({ min: 1, max: 12 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lose' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('crash' as const),
+      arriving: fc.constantFrom(0, 0.5, 1),
+      steps: fc.nat({ max: 6 }),
+      kept,
+    }),
+  },
 )
 
-/** Scenes, by seed. */
-export const scene: fc.Arbitrary<Scene> = fc.record({
+const scenery = {
+  eventsKept: fc.constantFrom(3, 10, 40, 1_000),
+  stepsMs: fc.array(fc.constantFrom(0, 0, 1, 20), { minLength: 1, maxLength: 5 }),
   windowBytes: fc.constantFrom(65_536, 100_000),
   trimmedTopicsMax: fc.constantFrom(1, 2, 100_000, 100_000, 100_000),
   sliceSockets: fc.constantFrom(1, 2, 64),
@@ -151,7 +203,20 @@ export const scene: fc.Arbitrary<Scene> = fc.record({
     maxLength: FOLLOWED.length,
   }),
   steps: fc.array(step, { minLength: 5, maxLength: 70, size: 'max' }),
-})
+}
+
+/** Scenes of one kind, by seed. */
+export function sceneOn(kind: Kind): fc.Arbitrary<Scene> {
+  return fc.record({ ...scenery, kind: fc.constant(kind) })
+}
+
+/** Scenes of every kind, by seed; few on real files, for they are slow. */
+export const scene: fc.Arbitrary<Scene> = fc.oneof(
+  { weight: 15, arbitrary: sceneOn('memory') },
+  { weight: 15, arbitrary: sceneOn('disk') },
+  { weight: 15, arbitrary: sceneOn('shared') },
+  { weight: 1, arbitrary: sceneOn('file') },
+)
 
 /** What happened in a run, summed over its followers. */
 export interface Outcome {
@@ -162,23 +227,45 @@ export interface Outcome {
 
 /** Plays a scene to its end. Rejects with what was promised and not kept. */
 export async function play(given: Scene): Promise<Outcome> {
-  const { steps, readsMs, lags, ...limits } = given
-  let reads = 0
-  const readMs = readsMs === undefined ? undefined : (): number => readsMs[reads++ % readsMs.length] ?? 1
-  const world = new World({ ...limits, heartbeatMs: 400, stallMs: 2_000 }, readMs)
-  await world.hub.ready
-  const followers = FOLLOWED.map((wanted, at) => new Follower(world, `follower ${at}`, wanted, lags[at] ?? 'skip'))
-  for (const one of steps) await take(one, world, followers)
-  await finish(world, followers)
-  assert.deepEqual(world.errors, [])
-  assert.equal(world.hub.counters.pinnedBytes, 0)
-  await world.close()
-  const checkers = followers.flatMap(({ subs }) => subs.map(({ checker }) => checker))
-  return {
-    steps: steps.length,
-    events: checkers.reduce((sum, { events }) => sum + events, 0),
-    gaps: checkers.reduce((sum, { gaps }) => sum + gaps, 0),
+  const { steps, readsMs, stepsMs, kind, eventsKept, lags, ...limits } = given
+  const world = new World({
+    limits: { ...limits, heartbeatMs: HEARTBEAT_MS, stallMs: 2_000 },
+    medium: mediumOf(kind, eventsKept),
+    readMs: readsMs === undefined ? undefined : around(readsMs),
+    stepMs: around(stepsMs),
+  })
+  try {
+    await world.hub.ready
+    const followers = FOLLOWED.map((wanted, at) => new Follower(world, `follower ${at}`, wanted, lags[at] ?? 'skip'))
+    for (const one of steps) {
+      await take(one, world, followers)
+      world.judge()
+    }
+    await finish(world, followers)
+    assert.equal(world.hub.counters.pinnedBytes, 0)
+    await world.close()
+    const checkers = followers.flatMap(({ subs }) => subs.map(({ checker }) => checker))
+    return {
+      steps: steps.length,
+      events: checkers.reduce((sum, { events }) => sum + events, 0),
+      gaps: checkers.reduce((sum, { gaps }) => sum + gaps, 0),
+    }
+  } finally {
+    world.dispose()
   }
+}
+
+function mediumOf(kind: Kind, eventsKept: number): Medium {
+  if (kind === 'memory') return new MemoryMedium()
+  if (kind === 'file') return new FileMedium(eventsKept)
+  if (kind === 'disk') return new DiskMedium({ survives: 'acknowledged', isTailLate: false }, eventsKept)
+  return new DiskMedium({ survives: 'most', isTailLate: true }, eventsKept)
+}
+
+/** Each of them in turn, again and again. */
+function around(values: readonly number[]): () => number {
+  let at = 0
+  return () => values[at++ % values.length] ?? 1
 }
 
 async function take(one: Step, world: World, followers: readonly Follower[]): Promise<void> {
@@ -186,7 +273,19 @@ async function take(one: Step, world: World, followers: readonly Follower[]): Pr
   if (one.do === 'rest') return world.rest()
   if (one.do === 'pass') return world.clock.advance(one.ms)
   if (one.do === 'end') return endTopic(one.topic, world)
-  if (one.do === 'crash') return crash(one.arriving, world, followers)
+  if (one.do === 'retry') return world.retry()
+  if (one.do === 'step') return world.step(one.steps)
+  if (one.do === 'trim') return world.trim(one.events)
+  if (one.do === 'fail') return world.failSync(one.kept)
+  if (one.do === 'undo') {
+    return world.undo(one.events, (to) => {
+      for (const follower of followers) follower.undone(to)
+    })
+  }
+  if (one.do === 'lose') return world.loseTail()
+  if (one.do === 'restart') return restart(world, followers)
+  if (one.do === 'crash') return crash(one, world, followers)
+  if (one.do === 'crowd') return crowd(one, followers)
   if (one.do === 'turns') {
     for (let turns = 0; turns < one.turns; turns += 1) await world.clock.turn()
     return
@@ -207,31 +306,62 @@ async function endTopic(topic: string, world: World): Promise<void> {
   if (world.hub.limits.trimmedTopicsMax > 100) await world.end(topic)
 }
 
-async function crash(arriving: number, world: World, followers: readonly Follower[]): Promise<void> {
-  for (const follower of followers) follower.lose(arriving)
-  world.crash()
-  await world.hub.ready
+/** Everybody at once, after a network was away. */
+async function crowd(
+  { format: same, from }: Step & { readonly do: 'crowd' },
+  followers: readonly Follower[],
+): Promise<void> {
+  for (const follower of followers) {
+    follower.connection?.cut(1)
+    await follower.connect(same, from, false)
+  }
 }
 
-/** Everybody comes back and reads until nothing is left. */
+async function crash(
+  { arriving, steps, kept: share }: Step & { readonly do: 'crash' },
+  world: World,
+  followers: readonly Follower[],
+): Promise<void> {
+  await world.step(steps)
+  for (const follower of followers) follower.lose(arriving)
+  await world.crash(share)
+}
+
+/** In good order: whoever reads has what was published, and its farewell. */
+async function restart(world: World, followers: readonly Follower[]): Promise<void> {
+  await world.stop()
+  for (const follower of followers) follower.lose(1)
+  await world.start()
+}
+
+/** Everybody comes back and reads until nothing is left, and a while longer. */
 async function finish(world: World, followers: readonly Follower[]): Promise<void> {
-  for (let rounds = 0; rounds < 4; rounds += 1) {
-    for (const follower of followers) {
-      follower.connection?.drain()
-      follower.read()
-      if (!follower.isOver) await follower.connect('sse', 'resume', false)
-      for (const [at, sub] of follower.subs.entries())
-        if (sub.label === undefined && !sub.isOver) await follower.toggle(at, 'resume')
-    }
-    for (let pauses = 0; pauses < 25; pauses += 1) {
-      await world.rest()
-      await world.clock.advance(40)
-    }
-    await world.rest()
-  }
+  let pauses = 0
+  do {
+    await returnAll(followers)
+    await pause(world)
+    pauses += 1
+  } while (pauses < PAUSES_MAX && !(world.isQuiet && followers.every((follower) => follower.hasAll)))
+  for (let beats = 0; beats < 2; beats += 1) await pause(world, HEARTBEAT_MS)
   for (const follower of followers) {
     follower.end()
     assert.ok(follower.isConnected || follower.isOver, 'a follower without hindrance was disconnected')
     assert.equal(follower.connection?.forbidden, 0, 'bytes were sent to a connection that holds some')
   }
+}
+
+async function returnAll(followers: readonly Follower[]): Promise<void> {
+  for (const follower of followers) {
+    follower.connection?.drain()
+    follower.read()
+    if (!follower.isOver) await follower.connect('sse', 'resume', false)
+    for (const [at, sub] of follower.subs.entries())
+      if (sub.label === undefined && !sub.isOver) await follower.toggle(at, 'resume')
+  }
+}
+
+async function pause(world: World, ms: number = PAUSE_MS): Promise<void> {
+  await world.rest()
+  await world.clock.advance(ms)
+  await world.rest()
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { parseId } from 'hydrant-client/wire'
-import type { Delivery } from '../../src/hub/subscription.ts'
+import type { Delivery } from '../../src/hub/delivery.ts'
 import { Checker } from '../support/checker.ts'
 import type { Wanted } from '../support/published-log.ts'
 import type { Received } from '../support/received.ts'
@@ -44,7 +44,10 @@ test('a subscription yields every event once and in order, or a gap with the exa
         steps: fc.array(step, { maxLength: 30, size: 'max' }),
       }),
       async ({ capacityEvents, wanted: want, readMs, before, start, isSettled, steps }) => {
-        const world = new World({ windowBytes: 65_536 }, readMs === undefined ? undefined : () => readMs)
+        const world = new World({
+          limits: { windowBytes: 65_536 },
+          readMs: readMs === undefined ? undefined : () => readMs,
+        })
         await world.hub.ready
         const publish = async (topic: string, count: number, sizeBytes: number): Promise<void> =>
           world.publish(Array.from({ length: count }, () => ({ topic, type: 'message', sizeBytes })))

@@ -150,7 +150,7 @@ class Model {
 }
 
 function costOf(event: LogEvent): number {
-  return event.encodings.reduce((sum, encoding) => sum + (encoding?.length ?? 0), event.sizeBytes)
+  return event.encodings.reduce((sum, encoding) => sum + (encoding === undefined ? 0 : encoding.length + 160), event.sizeBytes)
 }
 
 test('what was trimmed cannot be read, and what is not new cannot be appended', () => {

@@ -5,13 +5,26 @@
 //   node scripts/ensure.js --test-servers   and the servers, browsers and languages that the tests talk to
 
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PYTHON = join(ROOT, '.cache', 'python')
 const REQUIREMENTS = join(ROOT, 'scripts', 'requirements.txt')
+const NATS = join(ROOT, '.cache', 'nats')
+/** Beside the one of Debian, which is years older; its Go is the oldest that can build it. */
+const CURRENT_NATS = { module: 'github.com/nats-io/nats-server/v2@v2.15.2', goMinor: 26 }
 
 /**
  * What the tests start, and the Debian package that has it.
@@ -31,12 +44,14 @@ const TEST_SERVERS = {
   ip: 'iproute2',
   nft: 'nftables',
   strace: 'strace',
+  faketime: 'faketime',
   gcc: 'build-essential',
 }
 
 ensurePackages()
 if (process.argv.includes('--test-servers')) {
   ensureTestServers()
+  ensureCurrentNats()
   ensurePython()
 }
 
@@ -70,7 +85,8 @@ function installWithApt(missing) {
 }
 
 /**
- * Debian starts a server as soon as it is installed, unless this file says no. The tests start their own, on free ports.
+ * Debian starts a server as soon as it is installed, unless this file says no. The tests start their own, on free
+ * ports.
  *
  * @param {() => boolean} install
  */
@@ -86,6 +102,20 @@ function withoutStartingServices(install) {
   } finally {
     rmSync(policy)
   }
+}
+
+/** Where it cannot be built the tests of NATS run on Debian's alone; it is tried once. */
+function ensureCurrentNats() {
+  const tried = join(NATS, 'tried')
+  if (existsSync(join(NATS, 'nats-server')) || isSameText(tried, CURRENT_NATS.module)) return
+  const minor = /go1\.(\d+)/.exec(spawnSync('go', ['version'], { encoding: 'utf8' }).stdout ?? '')?.[1]
+  if (Number(minor ?? 0) < CURRENT_NATS.goMinor) return
+  say('building a current nats-server into .cache/nats with Go, for the tests: about a minute, once')
+  const env = { ...process.env, GOBIN: NATS, GOTOOLCHAIN: 'local', GOFLAGS: '' }
+  const { status } = spawnSync('go', ['install', CURRENT_NATS.module], { env, stdio: 'ignore', timeout: 300_000 })
+  mkdirSync(NATS, { recursive: true })
+  writeFileSync(tried, CURRENT_NATS.module)
+  if (status !== 0) say('a current nats-server could not be built. The tests of NATS run on the one of Debian alone')
 }
 
 /** The copy of the requirements is written last: it says that the folder is complete. */
@@ -143,7 +173,15 @@ function isNewer(made, from) {
  * @param {string} other
  */
 function isSame(one, other) {
-  return existsSync(one) && readFileSync(one, 'utf8') === readFileSync(other, 'utf8')
+  return isSameText(one, readFileSync(other, 'utf8'))
+}
+
+/**
+ * @param {string} path
+ * @param {string} text
+ */
+function isSameText(path, text) {
+  return existsSync(path) && readFileSync(path, 'utf8') === text
 }
 
 /**

@@ -1,4 +1,5 @@
-// The repository checks its own shape: each test is a rule that a reader may rely on, and a failure lists the offenders.
+// The repository checks its own shape: each test is a rule that a reader may rely on, and a failure lists the
+// offenders.
 
 import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
@@ -7,7 +8,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
-const NOT_OURS = ['**/node_modules', '**/dist', '.git', '.cache']
+const NOT_OURS = ['**/node_modules', '**/dist', '.git', '.cache', 'hydrant-data']
 const LINES_MAX = 400
 const COLUMNS_MAX = 120
 

@@ -101,6 +101,20 @@ function testOneOrder(subject: EngineUnderTest): void {
     })
   }
 
+  test('once it is synced, an engine knows every id that another has given', async () => {
+    await using pair = await Pair.open(subject)
+    const { engine } = pair.other
+    for (let round = 0; round < 20; round += 1) {
+      const [id = ''] = await pair.one.append(texts('a', 1))
+      assert.ok(engine.synced !== undefined, 'an engine that shares its log can be synced')
+      await engine.synced()
+      const { floor, head, epochs } = engine.bounds()
+      const parsed = parseId(id)
+      assert.ok(parsed !== undefined)
+      assert.deepEqual(epochs.resume(parsed, floor, head), { after: parsed.offset, known: true })
+    }
+  })
+
   test('an id of one is resumed by the other, at the same place', async () => {
     await using pair = await Pair.open(subject)
     await appendMixed(pair.one)

@@ -139,6 +139,10 @@ export class NatsEngine implements Engine {
     })
   }
 
+  synced(): Promise<void> {
+    return this.#asking(() => this.#tailing.advance())
+  }
+
   trouble(): Trouble | undefined {
     return this.#trouble
   }

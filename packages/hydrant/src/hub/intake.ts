@@ -98,7 +98,8 @@ export class Intake {
     const certain = this.floorOf(selection) <= to
     const first = certain ? this.#firstAfter(to, selection) : undefined
     if (certain && (first === undefined || first > cursor)) return undefined
-    return { from: epochs.idAt(cursor), to: epochs.idAt(to), reason: 'epoch', certain }
+    const from = epochs.idAt(Math.min(cursor, this.#open().head))
+    return { from, to: epochs.idAt(to), reason: 'epoch', certain }
   }
 
   /** Takes nothing in any more. */

@@ -122,6 +122,7 @@ export class Subscription<Value = unknown, Notice = never>
     this.skip()
     this.#history = this.#history.filter((event) => event.offset <= to)
     const cursor = this.#cursor ?? 0
+    this.#goneTo = Math.min(this.#goneTo, to)
     if (this.#stateTo !== undefined && this.#stateTo > to) this.#stateTo = to
     if (cursor <= to) return
     const gap = this.#source.undoneGap(this.selection, cursor, to)

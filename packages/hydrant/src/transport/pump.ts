@@ -93,13 +93,17 @@ export class Pump {
 
   /** Everything after `to` was undone: who saw any of it is told, and goes on from there. Before the ids change. */
   undo(subscriber: Subscriber, to: number): void {
-    const { cursor, broadcast, stateTo } = subscriber
+    const { cursor, broadcast, stateTo, lag, state } = subscriber
     const isStateUndone = stateTo !== undefined && stateTo > to
-    if (cursor > to) {
-      const gap = this.#hub.undoneGap(broadcast.selection, cursor, to)
-      if (gap !== undefined) subscriber.undone = { ...gap, from: subscriber.undone?.from ?? gap.from }
-      subscriber.cursor = to
+    // Whoever follows the latest, and is behind, may have been spared an event for the sake of one that is undone now.
+    const isSpared = lag === 'latest' && state !== 'live'
+    if (cursor > to || isSpared) {
+      const gap = this.#hub.undoneGap(broadcast.selection, isSpared ? Infinity : cursor, to)
+      const from = subscriber.undone?.from ?? this.#hub.idAt(cursor)
+      if (gap !== undefined) subscriber.undone = { ...gap, from, certain: gap.certain && !isSpared }
+      subscriber.cursor = Math.min(cursor, to)
     }
+    subscriber.goneTo = Math.min(subscriber.goneTo, to)
     if (isStateUndone) {
       subscriber.cursor = 0
       subscriber.stateTo = to

@@ -27,7 +27,8 @@ export function build(program: 'load' | 'floor'): string {
   mkdirSync(`${FOLDER}.build`, { recursive: true })
   const binary = `${FOLDER}.build/${program}`
   const fresh = `${binary}.${process.pid}` // moved into place when whole: others may be running the old one
-  const { status, stderr } = spawnSync('gcc', [...FLAGS, '-o', fresh, `${FOLDER}${program}.c`], { encoding: 'utf8' })
+  const args = [...FLAGS, '-o', fresh, `${FOLDER}${program}.c`, '-ldl']
+  const { status, stderr } = spawnSync('gcc', args, { encoding: 'utf8' })
   if (status !== 0) throw new Error(`gcc could not compile ${program}.c:\n${stderr}`)
   renameSync(fresh, binary)
   return binary

@@ -8,6 +8,9 @@
  *   GET  /ws         the same events as WebSocket text frames
  *   POST /publish    the body becomes one event; answered before it is sent
  *
+ * Each path may go on with a topic. A topic that is a number, below 100,000, has one subscriber, the last that came,
+ * who is found in a table; all other topics are the same one.
+ *
  * What is published within one turn of the event loop goes out in one send() for each subscriber, as any sensible
  * server would do it. A paced publisher never gets more than one event into a turn.
  */
@@ -15,6 +18,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +31,19 @@
 #define TURN_BYTES (4 << 20) /* of events gathered in one turn */
 #define REQUEST_BYTES_MAX (1 << 20)
 
+#define TOPICS_MAX 100000
+#define NO_TOPIC -1
+
 enum { REQUESTS, SSE, WS, KINDS };
 
-/* Of each open file: what it is, and where it stands in its kind's list or what it has sent of a request. */
-static struct file { int kind, place; char *text; size_t bytes; } *files;
+/* Of each open file: what it is, and its topic, or where it stands in its kind's list; what it has sent of a request. */
+static struct file { int kind, place; char *text; size_t bytes; bool has_topic; } *files;
 
 /* Of each kind: who subscribes, and what they get at the end of this turn. */
 static struct audience { int *fds, total; char *gathered; size_t bytes; } audiences[KINDS];
+
+/* Of each kind: whose the numbered topics are; 0 where nobody's. */
+static int owners[KINDS][TOPICS_MAX];
 
 static const char SSE_HEAD[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n\r\n";
 static const char WS_HEAD[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -50,7 +60,8 @@ static void cut_off(int fd)
 {
   struct file *file = &files[fd];
   struct audience *a = &audiences[file->kind];
-  if (file->kind != REQUESTS) {
+  if (file->has_topic) owners[file->kind][file->place] = 0;
+  else if (file->kind != REQUESTS) {
     int last = a->fds[--a->total];
     a->fds[file->place] = last;
     files[last].place = file->place;
@@ -60,12 +71,21 @@ static void cut_off(int fd)
   close(fd);
 }
 
-static void subscribe(int fd, int kind, const char *head, size_t bytes)
+/* The number of the topic that stands behind a path, if it is one. */
+static int topic_in(const char *rest)
+{
+  char *end;
+  long topic = *rest == '/' ? strtol(rest + 1, &end, 10) : NO_TOPIC;
+  return topic >= 0 && topic < TOPICS_MAX && end > rest + 1 ? (int)topic : NO_TOPIC;
+}
+
+static void subscribe(int fd, int kind, int topic, const char *head, size_t bytes)
 {
   struct audience *a = &audiences[kind];
   free(files[fd].text);
-  files[fd] = (struct file){ .kind = kind, .place = a->total };
-  a->fds[a->total++] = fd;
+  files[fd] = (struct file){ .kind = kind, .place = topic == NO_TOPIC ? a->total : topic, .has_topic = topic != NO_TOPIC };
+  if (topic == NO_TOPIC) a->fds[a->total++] = fd;
+  else owners[kind][topic] = fd;
   if (send(fd, head, bytes, MSG_NOSIGNAL) != (ssize_t)bytes) cut_off(fd);
 }
 
@@ -84,17 +104,26 @@ static void broadcast(int kind)
   a->bytes = 0;
 }
 
-static void publish(const char *body, size_t total)
+static void send_to_owner(int kind, int topic)
+{
+  struct audience *a = &audiences[kind];
+  int fd = owners[kind][topic];
+  if (fd && send(fd, a->gathered, a->bytes, MSG_NOSIGNAL) != (ssize_t)a->bytes) cut_off(fd);
+  a->bytes = 0;
+}
+
+static void publish(const char *body, size_t total, int topic)
 {
   unsigned char frame[10] = { 0x81, (unsigned char)(total < 126 ? total : total < 65536 ? 126 : 127) };
   int length_bytes = total < 126 ? 0 : total < 65536 ? 2 : 8;
-  if (audiences[SSE].bytes + total + 64 > TURN_BYTES) for (int kind = SSE; kind < KINDS; kind++) broadcast(kind);
+  if (audiences[SSE].bytes + total + 64 > TURN_BYTES || topic != NO_TOPIC) for (int kind = SSE; kind < KINDS; kind++) broadcast(kind);
   for (int i = 0; i < length_bytes; i++) frame[2 + i] = (unsigned char)(total >> 8 * (length_bytes - 1 - i));
   gather(WS, frame, 2 + (size_t)length_bytes);
   gather(WS, body, total);
   gather(SSE, "data: ", 6);
   gather(SSE, body, total);
   gather(SSE, "\n\n", 2);
+  if (topic != NO_TOPIC) for (int kind = SSE; kind < KINDS; kind++) send_to_owner(kind, topic);
 }
 
 /* Serves the first whole request of what has come; returns its length, or 0 when there is none or it was the last. */
@@ -104,15 +133,15 @@ static size_t serve(int fd, char *text, size_t bytes)
   if (!empty_line) return 0;
   size_t head = (size_t)(empty_line + 4 - text);
   *empty_line = 0;
-  if (!strncmp(text, "GET /events", 11)) subscribe(fd, SSE, SSE_HEAD, sizeof SSE_HEAD - 1);
-  else if (!strncmp(text, "GET /ws", 7)) subscribe(fd, WS, WS_HEAD, sizeof WS_HEAD - 1);
+  if (!strncmp(text, "GET /events", 11)) subscribe(fd, SSE, topic_in(text + 11), SSE_HEAD, sizeof SSE_HEAD - 1);
+  else if (!strncmp(text, "GET /ws", 7)) subscribe(fd, WS, topic_in(text + 7), WS_HEAD, sizeof WS_HEAD - 1);
   else if (strncmp(text, "POST /publish", 13)) cut_off(fd);
   else {
     char *length = strcasestr(text, "\r\ncontent-length:");
     size_t body = length ? strtoul(length + 17, NULL, 10) : 0;
     *empty_line = '\r';
     if (bytes < head + body) return 0;
-    if (send(fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL) > 0) publish(text + head, body);
+    if (send(fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL) > 0) publish(text + head, body, topic_in(text + 13));
     return head + body;
   }
   return 0;

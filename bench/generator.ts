@@ -19,16 +19,25 @@ export interface Measurement {
   readonly doubled: number
   readonly reordered: number
   readonly garbled: number
+  /** Deliveries of events that are no part of the account. */
+  readonly foreign: number
   /** Clients that lost, doubled or reordered anything. */
   readonly clientsWrong: number
   /** Clients that got everything, but across publishers in another order than the first one. */
   readonly clientsApart: number
+  /** Subscribers whose streams came compressed. */
+  readonly compressed: number
   /** Deliveries without the warm-up's, which all figures below are about. */
   readonly delivered: number
   readonly deliveriesPerS: number
   readonly eventsPerRead: number
+  /** What came over the sockets for each delivery: framing, ids and comments included, TCP and IP not. */
+  readonly bytesPerDelivery: number
   readonly p50Ms: number
   readonly p99Ms: number
+  readonly maxMs: number
+  /** From the moment at which all subscribers were cut until the last one was back; 0 without that. */
+  readonly backMs: number
   /** CPU of the server, user and system, in microseconds for each delivery. */
   readonly usPerDelivery: number
   readonly userUsPerDelivery: number
@@ -93,13 +102,18 @@ function readMeasurement(json: string): Measurement {
     doubled: figures.of('doubled'),
     reordered: figures.of('reordered'),
     garbled: figures.of('garbled'),
+    foreign: figures.of('foreign'),
     clientsWrong: figures.of('clientsWrong'),
     clientsApart: figures.of('clientsApart'),
+    compressed: figures.of('compressed'),
     delivered: figures.of('delivered'),
     deliveriesPerS: figures.of('deliveriesPerS'),
     eventsPerRead: figures.of('eventsPerRead'),
+    bytesPerDelivery: figures.of('bytesPerDelivery'),
     p50Ms: figures.of('p50Ms'),
     p99Ms: figures.of('p99Ms'),
+    maxMs: figures.of('maxMs'),
+    backMs: figures.of('backMs'),
     usPerDelivery: figures.of('usPerDelivery'),
     userUsPerDelivery: figures.of('userUsPerDelivery'),
     rssConnectedKb: figures.of('rssConnectedKb'),

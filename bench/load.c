@@ -2,7 +2,7 @@
  * load - publishes events to a broadcast server, receives them on many subscribers, and accounts for every single
  *        delivery: whether it came exactly once and in order, how late it was, and what it cost the server.
  *
- *   gcc -O2 -Wall -Wextra -o load load.c
+ *   gcc -O2 -Wall -Wextra -o load load.c -ldl
  *   taskset -c 1 ./load --port 3000 --path /events/news --publish-path /events/news \
  *       --clients 1000 --events 2000 --rate 200 --pid $SERVER
  *   ./load --help     all options
@@ -15,6 +15,13 @@
  * for the first time, but after a later one of the same publishing connection. Events of different connections have no
  * order of their own, but all subscribers must see the same: those that see another than the first one are apart.
  * Warm-up events are counted like all others, but not timed.
+ *
+ * With --topics each event goes to one subscriber; what came to another is garbled. With --cut all subscribers are cut
+ * once and come back with their ids; what they missed meanwhile is late, and lost where the server does not know ids.
+ * bytesReceived is what came over the wire, compressed or not, framing included.
+ *
+ * With --missed the events are there already: subscribers come for what they have missed, all at once, and the time of
+ * each delivery counts from the first one's knock.
  *
  * One thread, epoll, 127.0.0.1 only. A JSON object goes to stdout, two lines for people to stderr.
  * Exit status: 0 everything arrived exactly once and in order, 1 it did not, 2 wrong usage or nothing to measure.
@@ -35,21 +42,23 @@ static void make_forms(void)
   const char *upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: " WS_KEY "\r\n";
   char *subprotocol = opt.subprotocol ? text("Sec-WebSocket-Protocol: %s\r\n", opt.subprotocol) : "";
-  form.subscribe = text("GET %s HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\n%s%s\r\n", opt.path, opt.port,
-    opt.ws ? upgrade : "Accept: text/event-stream\r\n", opt.ws ? subprotocol : "");
-  form.subscribe_bytes = strlen(form.subscribe);
+  const char *compressed = opt.ws ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+    : "Accept-Encoding: gzip\r\n";
+  form.subscribe = text("GET %s$QUERY HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\n%s%s%s$HEADER\r\n", opt.path, opt.port,
+    opt.ws ? upgrade : "Accept: text/event-stream\r\n", opt.ws ? subprotocol : "", opt.compressed ? compressed : "");
 
   const char *place = strstr(opt.body, "$EVENT"), *rest = place + strlen("$EVENT");
-  char *payload = must(calloc(1, (size_t)opt.bytes + 1)), *head = "";
-  for (long i = 0; i < opt.bytes; i++) payload[i] = (char)('a' + i % 26);
-  memcpy(payload, "#!000000000000000000000000!", MARK_BYTES);
+  char *payload = must(make_payload()), *head = "";
   char *body = text("%.*s%s%s%s", (int)(place - opt.body), opt.body, payload, rest, opt.stream ? "\n" : "");
+  char *publish_path = text("%s", opt.publish_path), *topic = strstr(publish_path, "$TOPIC");
+  if (topic) form.topic_at = strlen("POST ") + (size_t)(topic - publish_path);
+  publish_path = fill(publish_path, "$TOPIC", text("%05d", 0));
   if (!opt.stream)
     head = text("POST %s HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
-      opt.publish_path, opt.port, opt.content_type, strlen(body));
+      publish_path, opt.port, opt.content_type, strlen(body));
   form.event = text("%s%s", head, body);
   form.event_bytes = strlen(form.event);
-  form.mark_at = strlen(head) + (size_t)(place - opt.body) + 2;
+  form.payload_at = strlen(head) + (size_t)(place - opt.body);
 }
 
 static void prepare(void)
@@ -86,15 +95,60 @@ static void connect_subscribers(void)
   if (!count.readers) die("no subscriber could connect");
 }
 
+/* The measured part begins. */
+static void start_metering(struct run *run)
+{
+  count.reads = count.bytes = 0;
+  run->start = look_at_server();
+  run->own_cpu_s = -own_cpu_s();
+  run->busy_s = -busy_s((int)opt.cpus);
+  run->metered_s = -seconds();
+}
+
+static void end_metering(struct run *run)
+{
+  run->end = look_at_server();
+  run->own_cpu_s += own_cpu_s();
+  run->busy_s += busy_s((int)opt.cpus);
+  run->metered_s += seconds();
+  run->wall_s = (double)(count.last_delivery - plan.start) / 1e9;
+  run->reads = count.reads;
+  run->bytes = count.bytes;
+  run->closed = count.closed;
+}
+
+/* Subscribers come for what is there already: connecting them is the load. */
+static void catch_up(struct run *run)
+{
+  number_first = (uint64_t)opt.missed_first;
+  plan.next = number_first + (uint64_t)opt.missed;
+  plan.start = count.last_delivery = look();
+  find_server((int)opt.pid);
+  start_metering(run);
+  connect_subscribers();
+  for (uint64_t end = in(opt.timeout_s); now < end; turn(now + SAMPLE_NS)) {
+    bool overdue = now > count.last_delivery + (uint64_t)(opt.grace_s * 1e9);
+    if (overdue || count.distinct == (uint64_t)opt.missed * (uint64_t)count.readers) break;
+  }
+  end_metering(run);
+  run->held = run->end;
+  turn_until(in(opt.linger_s));
+}
+
 int main(int argc, char **argv)
 {
   (void)argc;
   read_options(argv);
+  if (opt.compressed) load_zlib();
   prepare();
   struct run run = { .planned = opt.events ? (uint64_t)(opt.warmup + opt.events) : 0 };
 
   find_server((int)opt.pid);
   run.before = look_at_server();
+  if (opt.missed) {
+    catch_up(&run);
+    return report(&run) ? 0 : 1;
+  }
   run.connect_s = -seconds();
   connect_subscribers();
   run.connect_s += seconds();
@@ -107,20 +161,10 @@ int main(int argc, char **argv)
   if (run.planned) connect_publishers();
   if (run.planned && opt.warmup) publish_up_to((uint64_t)opt.warmup);
   find_server((int)opt.pid);
-  count.reads = count.bytes = 0;
-  run.start = look_at_server();
-  run.own_cpu_s = -own_cpu_s();
-  run.busy_s = -busy_s((int)opt.cpus);
-  run.metered_s = -seconds();
+  start_metering(&run);
   if (run.planned) publish_up_to(run.planned);
   if (run.planned && opt.stream) end_stream();
-  run.end = look_at_server();
-  run.own_cpu_s += own_cpu_s();
-  run.busy_s += busy_s((int)opt.cpus);
-  run.metered_s += seconds();
-  run.wall_s = (double)(count.last_delivery - plan.start) / 1e9;
-  run.reads = count.reads;
-  run.bytes = count.bytes;
+  end_metering(&run);
   if (run.planned) turn_until(in(opt.linger_s));
   run.closed = count.closed;
   count_given_up();

@@ -1,6 +1,8 @@
 // Proves that load.c counts right: whatever it says of a server that was awkward on purpose is what that server did.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { before, describe, test, type TestContext } from 'node:test'
 import { type Awkwardness, type AwkwardServer, countOf, startAwkwardServer } from './awkward-server.ts'
 import { build, whyNoCompiler } from './build.ts'
@@ -38,6 +40,28 @@ describe('the load generator', { concurrency: 8, ...(NO_COMPILER !== undefined &
     ]
     return { found: await runGenerator(binary, [...given.flat(), ...args]), server }
   }
+
+  test('clients that come for what they missed ask each from a place of its own, and count that alone', async (t) => {
+    const asked: number[] = []
+    const server = createServer((request, response) => {
+      asked.push(Number(request.url?.split('-').at(-1)))
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      for (const number of [99, 100, 101, 102, 103, 5]) response.write(`data: ${markOf(number)}\n\n`)
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.after(() => server.close().closeAllConnections())
+    const address = server.address()
+    const port = address !== null && typeof address === 'object' ? address.port : 0
+    const place = ['--path', '/a?lastEventId=e-$OFFSET', '--offset', '50', '--spread', '2']
+    const missed = ['--missed', '3', '--missed-first', '100', '--clients', '4', '--grace', '1', '--linger', '0']
+    const found = await runGenerator(binary, ['--port', String(port), ...place, ...missed])
+    assert.deepEqual([found.exact, found.delivered, found.lost, found.foreign], [true, 12, 0, 12])
+    assert.deepEqual(
+      asked.toSorted((left, right) => left - right),
+      [49, 49, 50, 50],
+    )
+  })
 
   for (const framing of FRAMINGS) {
     for (const readBytes of [1, 2, MARK_BYTES - 1, MARK_BYTES, MARK_BYTES + 1, 65_536]) {
@@ -190,4 +214,9 @@ function inOrder(events: number): number[] {
 function countsIn(found: Measurement): ReturnType<typeof countOf> {
   const { lost, doubled, reordered, arrived, clientsWrong } = found
   return { lost, doubled, reordered, arrived, clientsWrong }
+}
+
+/** A payload as the generator makes it: due at 0, with a number. */
+function markOf(number: number): string {
+  return `#!${'0'.repeat(16)}${number.toString(16).padStart(8, '0')}!`
 }

@@ -6,7 +6,7 @@ export type Publishing =
   | { readonly kind: 'paced'; readonly perS: number; readonly connections: number }
   /** By POST, the next when the last was answered, on each connection. */
   | { readonly kind: 'answered'; readonly connections: number }
-  /** A line each in one POST, so far ahead of the mean subscriber at most. Servers without that: a tenth, answered. */
+  /** A line each in one POST, so far ahead of the mean subscriber at most. The floor: a tenth of them, answered. */
   | { readonly kind: 'lines'; readonly aheadEvents: number }
   | { readonly kind: 'none' }
 
@@ -24,6 +24,12 @@ export interface Load {
   readonly eventBytes: number
   /** How long the connections are held before anything is published, to see what idling costs. */
   readonly idleS: number
+  /** Letters, or quotes in JSON, which have a length of their own. Default: letters. */
+  readonly payload?: 'prices'
+  /** Each client has a topic of its own, and the events go to one topic after another. Default: one for all. */
+  readonly isWide?: boolean
+  /** After so many measured events all clients are cut, to come back at once. Default: never. */
+  readonly cutAfterEvents?: number
 }
 
 const BASE = { stalled: 0, eventBytes: 128, idleS: 0 }
@@ -33,11 +39,30 @@ export const LOADS: readonly Load[] = [
   {
     ...BASE,
     name: 'paced',
-    about: '1,000 clients, 200 events/s of 128 bytes: the usual stream; latency, and CPU where nothing can be joined',
+    about: '1,000 clients, 200 events/s of 128 bytes: a busy stream; latency, and CPU where little can be joined',
     clients: 1_000,
     publishing: { kind: 'paced', perS: 200, connections: 1 },
     warmupEvents: 200,
     events: 1_600,
+  },
+  {
+    ...BASE,
+    name: 'paced-50',
+    about: '1,000 clients, 50 events/s: the usual stream, where nothing can be joined',
+    clients: 1_000,
+    publishing: { kind: 'paced', perS: 50, connections: 1 },
+    warmupEvents: 50,
+    events: 400,
+  },
+  {
+    ...BASE,
+    name: 'prices',
+    about: '1,000 clients, 100 quotes/s as JSON of 160 bytes: what compression costs, and saves on the wire',
+    clients: 1_000,
+    publishing: { kind: 'paced', perS: 100, connections: 1 },
+    payload: 'prices',
+    warmupEvents: 200,
+    events: 800,
   },
   {
     ...BASE,
@@ -51,7 +76,7 @@ export const LOADS: readonly Load[] = [
   {
     ...BASE,
     name: 'lines',
-    about: '1,000 clients, one POST whose lines are the events, up to 256 ahead (servers without that: as saturated)',
+    about: '1,000 clients, one POST whose lines are the events, up to 256 ahead (the floor: as saturated)',
     clients: 1_000,
     publishing: { kind: 'lines', aheadEvents: 256 },
     warmupEvents: 4_000,
@@ -87,11 +112,31 @@ export const LOADS: readonly Load[] = [
   },
   {
     ...BASE,
+    name: 'wide',
+    about: '10,000 clients, each with a topic of its own, 3,000 events/s over 4 publishers, each for one of them',
+    clients: 10_000,
+    publishing: { kind: 'paced', perS: 3_000, connections: 4 },
+    isWide: true,
+    warmupEvents: 6_000,
+    events: 24_000,
+  },
+  {
+    ...BASE,
+    name: 'storm',
+    about: '5,000 clients, 10 events/s; after 3 s all are cut, and back at once with the last id that they saw',
+    clients: 5_000,
+    publishing: { kind: 'paced', perS: 10, connections: 1 },
+    cutAfterEvents: 30,
+    warmupEvents: 20,
+    events: 100,
+  },
+  {
+    ...BASE,
     name: 'stalled',
-    about: '45 readers and 100 clients that never read, 200 MB in events of 16 KiB at 1,000/s: memory, and the readers',
-    clients: 45,
-    stalled: 100,
-    publishing: { kind: 'paced', perS: 1_000, connections: 1 },
+    about: '90 readers and 10 clients that never read, 200 MB in events of 16 KiB at 750/s: memory, and the readers',
+    clients: 90,
+    stalled: 10,
+    publishing: { kind: 'paced', perS: 750, connections: 1 },
     warmupEvents: 500, // until the stalled clients' socket buffers, which are the kernel's, are full
     events: 11_707,
     eventBytes: 16_384,
@@ -105,5 +150,6 @@ export function quick(load: Load): Load {
     warmupEvents: Math.ceil(load.warmupEvents / 4),
     events: Math.ceil(load.events / 4),
     idleS: load.idleS / 4,
+    ...(load.cutAfterEvents !== undefined && { cutAfterEvents: Math.ceil(load.cutAfterEvents / 4) }),
   }
 }

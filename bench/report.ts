@@ -10,6 +10,8 @@ export interface Row {
   readonly protocol: Protocol
   readonly server: Server
   readonly rounds: { readonly found: Measurement; readonly floor: Measurement }[]
+  /** Why there is no measurement of a round: one for each that failed. */
+  readonly failures: string[]
 }
 
 /** Below this share of its core the generator is certainly not what was measured. */
@@ -25,9 +27,11 @@ const US: Column = { title: 'µs/delivery', cell: (row) => spread(row, (found) =
 const USER_US: Column = { title: 'user µs', cell: (row) => middle(row, (found) => found.userUsPerDelivery, 2) }
 const RATIO: Column = {
   title: '× floor',
-  cell: ({ rounds }) => fixed(median(rounds.map(({ found, floor }) => found.usPerDelivery / floor.usPerDelivery)), 2),
+  cell: (row) => fixed(ratioOf(row), 2),
 }
 const P50: Column = { title: 'p50 ms', cell: (row) => middle(row, (found) => found.p50Ms, 1) }
+const MAX: Column = { title: 'latest ms', cell: (row) => middle(row, (found) => found.maxMs, 0) }
+const BACK: Column = { title: 'all back after ms', cell: (row) => spread(row, (found) => found.backMs, 0) }
 const P99: Column = { title: 'p99 ms', cell: (row) => middle(row, (found) => found.p99Ms, 1) }
 const PER_S: Column = {
   title: 'deliveries/s',
@@ -37,6 +41,7 @@ const PER_S: Column = {
   },
 }
 const PER_READ: Column = { title: 'events/read', cell: (row) => middle(row, (found) => found.eventsPerRead, 1) }
+const BYTES: Column = { title: 'bytes/delivery', cell: (row) => middle(row, (found) => found.bytesPerDelivery, 0) }
 const RSS: Column = { title: 'RSS KB/client', cell: (row) => middle(row, (found) => found.rssPerClientKb, 1) }
 const IDLE_CPU: Column = { title: 'CPU s while idle', cell: (row) => middle(row, (found) => found.idleCpuS, 2) }
 const GROWTH: Column = {
@@ -46,6 +51,29 @@ const GROWTH: Column = {
 const GIVEN_UP: Column = { title: 'stalled, cut off', cell: (row) => middle(row, (found) => found.slowClosed, 0) }
 const OTHERS: Column = { title: "others' CPU %", cell: (row) => middle(row, (found) => found.othersCpuShare * 100, 0) }
 const EXACT: Column = { title: 'every event once, in order', cell: (row) => verdict(row) }
+
+/** CPU for a delivery as a multiple of the floor's in the same round, the median of the rounds; NaN of none. */
+export function ratioOf({ rounds }: Row): number {
+  return median(rounds.map(({ found, floor }) => found.usPerDelivery / floor.usPerDelivery))
+}
+
+/** Resident memory for each client in KB, the median of the rounds; NaN of none. */
+export function memoryOf({ rounds }: Row): number {
+  return median(rounds.map(({ found }) => found.rssPerClientKb))
+}
+
+/** All servers against all loads that have a price for a delivery: × floor, in Markdown. */
+export function summaryOf(rows: readonly Row[], protocol: Protocol): string {
+  const priced = rows.filter((row) => row.protocol === protocol && row.load.publishing.kind !== 'none')
+  const loads = [...new Set(priced.map(({ load }) => load))]
+  const servers = [...new Set(priced.map(({ server }) => server))]
+  const cellOf = (server: Server, load: Load): string => {
+    const row = priced.find((one) => one.server === server && one.load === load)
+    return row === undefined ? '' : fixed(ratioOf(row), 2) + (isFaultless(row) ? '' : ' !')
+  }
+  const lines = servers.map((server) => [server.name, ...loads.map((load) => cellOf(server, load))])
+  return aligned([[`× floor, ${protocol}`, ...loads.map(({ name }) => name)], ...lines])
+}
 
 /** A load's heading and table, in Markdown. */
 export function tableOf(load: Load, rows: readonly Row[]): string {
@@ -82,8 +110,9 @@ export function median(values: readonly number[]): number {
 
 function columnsOf(load: Load): Column[] {
   if (load.publishing.kind === 'none') return [SERVER, RSS, IDLE_CPU, EXACT]
+  if (load.cutAfterEvents !== undefined) return [SERVER, BACK, US, RATIO, P50, P99, MAX, RSS, OTHERS, EXACT]
   if (load.stalled > 0) return [SERVER, GROWTH, GIVEN_UP, US, RATIO, P50, P99, OTHERS, EXACT]
-  return [SERVER, US, USER_US, RATIO, P50, P99, PER_S, PER_READ, RSS, OTHERS, EXACT]
+  return [SERVER, US, USER_US, RATIO, P50, P99, PER_S, PER_READ, BYTES, RSS, OTHERS, EXACT]
 }
 
 function middle(row: Row, figure: (found: Measurement) => number, digits: number): string {
@@ -93,12 +122,17 @@ function middle(row: Row, figure: (found: Measurement) => number, digits: number
 /** The median, and how far the rounds lie apart. */
 function spread(row: Row, figure: (found: Measurement) => number, digits: number): string {
   const figures = row.rounds.map(({ found }) => figure(found))
-  if (figures.length === 1) return middle(row, figure, digits)
+  if (figures.length < 2) return middle(row, figure, digits)
   return `${middle(row, figure, digits)} (${fixed(Math.min(...figures), digits)}–${fixed(Math.max(...figures), digits)})`
 }
 
+function isFaultless({ rounds, failures }: Row): boolean {
+  return failures.length === 0 && rounds.every(({ found }) => found.exact)
+}
+
 function verdict(row: Row): string {
-  const faults = row.rounds.map(({ found }) => faultsOf(found)).filter((words) => words !== 'exact')
+  const words = row.rounds.map(({ found }) => faultsOf(found)).filter((word) => word !== 'exact')
+  const faults = [...words, ...row.failures]
   return faults.length === 0 ? 'yes' : `**no**: ${[...new Set(faults)].join('; ')}`
 }
 
@@ -115,5 +149,5 @@ function fixed(value: number, digits: number): string {
 }
 
 function thousands(value: number): string {
-  return Math.round(value).toLocaleString('en-US')
+  return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : '–'
 }

@@ -1,5 +1,5 @@
-// One server while it runs: started on a free port, pinned to a CPU, killed at the end. A benchmark's server has
-// nothing to save, so it is not asked to stop.
+// One server while it runs: started on a free port, pinned to a CPU, killed at the end, with all processes that it has
+// started. A benchmark's server has nothing to save, so it is not asked to stop.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { connect, createServer } from 'node:net'
@@ -20,9 +20,9 @@ export interface RunningServer {
 export async function startServer(server: Server, prefix: readonly string[]): Promise<RunningServer> {
   const port = await freePort()
   const [file = '', ...args] = [...prefix, ...server.command(port)]
-  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true })
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  const kill = (): boolean => child.kill('SIGKILL')
+  const kill = (): void => killGroup(child)
   process.once('exit', kill)
   const stop = async (): Promise<void> => {
     process.off('exit', kill)
@@ -38,6 +38,16 @@ export async function startServer(server: Server, prefix: readonly string[]): Pr
   }
 }
 
+/** A child that is detached leads a group of processes, which has its pid. */
+function killGroup({ pid, exitCode }: ChildProcess): void {
+  if (pid === undefined || exitCode !== null) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // it has ended by itself
+  }
+}
+
 async function ready(child: ChildProcess, server: Server, port: number): Promise<number> {
   let said = ''
   let failed: Error | undefined
@@ -50,11 +60,11 @@ async function ready(child: ChildProcess, server: Server, port: number): Promise
   const until = performance.now() + READY_MS_MAX
   while (performance.now() < until) {
     if (failed !== undefined) throw failed
-    if (child.exitCode !== null) throw new Error(`${server.name} ended with status ${child.exitCode}: ${said.trim()}`)
+    if (child.exitCode !== null) throw new Error(`it ended with status ${child.exitCode}: ${said.trim()}`)
     if (child.pid !== undefined && (await answers(server, port))) return child.pid
     await sleep(LOOK_MS)
   }
-  throw new Error(`${server.name} was not ready after ${READY_MS_MAX} ms: ${said.trim()}`)
+  throw new Error(`it was not ready after ${READY_MS_MAX} ms: ${said.trim()}`)
 }
 
 async function answers(server: Server, port: number): Promise<boolean> {

@@ -25,6 +25,7 @@ struct conn {
   size_t head_bytes;
   int status;
   bool joined;                                   /* a subscriber that was accepted */
+  bool cutting, away;                            /* a reader that is to be cut; that was, and is not back */
   uint8_t *seen;                                 /* a reader's: one bit for each event */
   uint64_t distinct, doubled, reordered, order;  /* order: a hash of the numbers as they came */
   uint64_t *above;                               /* for each publisher the highest number seen */
@@ -39,19 +40,21 @@ static int epoll_fd;
 static uint64_t now; /* CLOCK_MONOTONIC in ns, as of the last look */
 
 static struct {
-  long handshakes, readers, slow, refused, closed, slow_closed, failed;
-  uint64_t distinct, garbled, reads, bytes, answered, last_delivery, lag_max;
+  long handshakes, readers, slow, refused, closed, slow_closed, failed, away, compressed;
+  uint64_t distinct, garbled, foreign, reads, bytes, answered, last_delivery, lag_max;
   double rss_peak_kb;
 } count;
 
 /* What is being published: the numbers from first up to, not including, end; the next one; when to look again. */
 static struct { uint64_t first, next, end, start, wake; } plan;
 
-/* For each event the publisher that sent it. */
+/* The number of the first event of all; the sender of each. */
+static uint64_t number_first;
 static uint8_t *sender;
 
-/* What subscribers ask, and what is sent for one event: the marker's digits are written over at mark_at. */
-static struct { char *subscribe, *event; size_t subscribe_bytes, event_bytes, mark_at; } form;
+/* What subscribers ask, and what is sent for one event: the payload and the topic's
+   digits, where topics have them, are written over at their places. */
+static struct { char *subscribe, *event; size_t event_bytes, payload_at, topic_at; } form;
 
 static uint64_t look(void)
 {
@@ -79,6 +82,17 @@ __attribute__((format(printf, 1, 2))) static char *text(const char *format, ...)
   va_end(args);
   return made;
 }
+
+/* How many of these events a reader is to get: all of them, or those of its topic. */
+static uint64_t due_to(const struct conn *c, uint64_t events)
+{
+  uint64_t topic = (uint64_t)(c - subscribers), topics = (uint64_t)opt.topics;
+  if (!topics) return events;
+  return events > topic ? (events - topic - 1) / topics + 1 : 0;
+}
+
+/* How many deliveries these events are, to all readers. */
+static uint64_t due_to_all(uint64_t events) { return opt.topics ? events : events * (uint64_t)count.readers; }
 
 /* The server's cost now; the highest memory that any look has found is kept. */
 static struct cost look_at_server(void)
@@ -125,6 +139,8 @@ static void hang_up(struct conn *c)
   bool close_ends_answer = c->role == PUBLISHER && c->stage == BODY && c->stream.framing == TO_THE_END;
   if (close_ends_answer) on_answer(c);
   close(c->fd);
+  end_inflating(c->stream.inflater);
+  c->stream.inflater = NULL;
   free(c->head);
   c->head = NULL;
   c->head_bytes = c->out_bytes = c->out_sent = 0;

@@ -2,6 +2,7 @@
 #pragma once
 #include "account.h"
 #include "conn.h"
+#include "storm.h"
 
 #define HEAD_BYTES_MAX (16 << 10)
 #define TURN_SOCKETS 64 /* served before the publishing plan is looked at again */
@@ -12,6 +13,12 @@ static bool on_control(struct stream *s, unsigned opcode, const uint8_t *payload
 {
   if (opcode == 8) return false;
   return opcode != 9 || send_frame((struct conn *)s, 10, payload, bytes);
+}
+
+/* A ping of a protocol's own. An answer that cannot be sent is one that the server will miss. */
+static void on_byte(struct stream *s, char byte)
+{
+  if (opt.ping && byte == *opt.ping) send_frame((struct conn *)s, 1, opt.pong, strlen(opt.pong));
 }
 
 /* Reads the status and the framing out of an answer's head; false when it is not what was asked for. */
@@ -25,6 +32,9 @@ static bool understand(struct conn *c, const char *head)
   if (strcasestr(head, "\r\ntransfer-encoding: chunked")) c->stream.framing = CHUNKED;
   if (c->role == PUBLISHER) return true;
   if (opt.ws) c->stream.framing = FRAMES;
+  if (strcasestr(head, opt.ws ? "permessage-deflate" : "\r\ncontent-encoding: gzip"))
+    c->stream.inflater = must(start_inflating(opt.ws ? RAW_WINDOW : GZIP_WINDOW));
+  count.compressed += c->stream.inflater != NULL;
   if (opt.ws ? c->status == 101 && strstr(head, WS_ACCEPT) : c->status == 200) return true;
   if (!count.refused) fprintf(stderr, "load: refused: %.*s\n", (int)strcspn(head, "\r\n"), head);
   return false;
@@ -32,19 +42,21 @@ static bool understand(struct conn *c, const char *head)
 
 static bool join(struct conn *c)
 {
-  c->joined = true;
   count.handshakes--;
-  if (c->role == READER) count.readers++;
+  if (c->away) on_back(c);
+  else if (c->role == READER) count.readers++;
   else count.slow++;
+  c->joined = true;
   if (c->role == SLOW) watch(c, EPOLL_CTL_MOD, 0); /* from here on it never reads */
   return !opt.hello || send_frame(c, 1, opt.hello, strlen(opt.hello));
 }
 
 static void on_body(struct conn *c, const char *p, const char *end)
 {
-  if (!take_piece(&c->stream, p, end)) return;
-  if (c->role == PUBLISHER) on_answer(c);
-  else hang_up(c);
+  bool over = take_piece(&c->stream, p, end);
+  if (c->cutting) cut(c);
+  else if (over && c->role == PUBLISHER) on_answer(c);
+  else if (over || c->stream.broken) hang_up(c);
 }
 
 /* Gathers an answer's head, which comes in one piece unless it was cut, and passes on what stands behind it. */
@@ -89,6 +101,33 @@ static void on_readable(struct conn *c)
   else on_body(c, buffer, buffer + bytes);
 }
 
+/* The request with a value where the name stands; both are freed. */
+static char *fill(char *request, const char *name, char *value)
+{
+  char *place = strstr(request, name), *filled = request;
+  if (place) {
+    filled = text("%.*s%s%s", (int)(place - request), request, value, place + strlen(name));
+    free(request);
+  }
+  free(value);
+  return filled;
+}
+
+/* Asks for the stream: for a topic of its own, from a place of its own, or from where it was cut. */
+static bool send_subscribe(struct conn *c)
+{
+  const char *id = c->stream.ids.whole, *key = opt.resume_key;
+  long number = c - subscribers;
+  char *asked = text("%s", form.subscribe);
+  asked = fill(asked, "$QUERY", *id && key ? text("%c%s=%s", strchr(opt.path, '?') ? '&' : '?', key, id) : text("%s", ""));
+  asked = fill(asked, "$HEADER", *id && !key ? text("Last-Event-ID: %s\r\n", id) : text("%s", ""));
+  asked = fill(asked, "$OFFSET", text("%ld", opt.offset - number % opt.spread));
+  asked = fill(asked, "$TOPIC", text("%05ld", number));
+  ssize_t bytes = (ssize_t)strlen(asked), sent = send(c->fd, asked, (size_t)bytes, MSG_NOSIGNAL);
+  free(asked);
+  return sent == bytes;
+}
+
 static void on_connected(struct conn *c)
 {
   int error = 0;
@@ -103,8 +142,7 @@ static void on_connected(struct conn *c)
   c->stage = HEAD;
   watch(c, EPOLL_CTL_MOD, EPOLLIN);
   if (c->role == PUBLISHER) return;
-  ssize_t bytes = (ssize_t)form.subscribe_bytes;
-  if (error || send(c->fd, form.subscribe, (size_t)bytes, MSG_NOSIGNAL) != bytes) hang_up(c);
+  if (error || !send_subscribe(c)) hang_up(c);
 }
 
 /* Waits for sockets until then, at most, and serves some. */

@@ -2,10 +2,13 @@
 #pragma once
 #include "conn.h"
 #include "loop.h"
+#include "payload.h"
+#include "storm.h"
 
 #define CHUNK_BYTES (64 << 10) /* of lines in one HTTP chunk, at most, unless a line is longer */
 #define CHUNK_HEAD_BYTES 10    /* eight hex digits and CRLF */
 #define SAMPLE_NS (NS_PER_S / 10)
+#define TOPIC_DIGITS 5
 
 /* May the next event go out now? `due` becomes the time that it carries. */
 static bool next_due(uint64_t *due)
@@ -26,11 +29,15 @@ static bool next_due(uint64_t *due)
 /* Appends the next event to what the publisher has to send. */
 static void put(struct conn *c, uint64_t due)
 {
-  char digits[32], *at = c->out + c->out_bytes;
+  char topic[8], *at = c->out + c->out_bytes;
   sender[plan.next] = (uint8_t)(c - publishers);
-  snprintf(digits, sizeof digits, "%016llx%08llx", (unsigned long long)due, (unsigned long long)plan.next++);
   memcpy(at, form.event, form.event_bytes);
-  memcpy(at + form.mark_at, digits, 24);
+  write_payload(at + form.payload_at, due, plan.next);
+  if (form.topic_at) {
+    snprintf(topic, sizeof topic, "%05u", (unsigned)(plan.next % (uint64_t)opt.topics));
+    memcpy(at + form.topic_at, topic, TOPIC_DIGITS);
+  }
+  plan.next++;
   c->out_bytes += form.event_bytes;
 }
 
@@ -122,9 +129,10 @@ static void publish_up_to(uint64_t number)
   uint64_t planned = opt.rate > 0 ? (uint64_t)((double)(number - plan.first) * 1e9 / opt.rate) : 0;
   for (uint64_t end = in(opt.timeout_s) + planned, sample = 0; now < end && !cannot_publish(); turn(plan.wake)) {
     publish_due();
+    if (opt.cut && !storm.cut && plan.next >= (uint64_t)(opt.warmup + opt.cut)) cut_all();
     if (plan.next == number && !any_publisher(is_unanswered)) {
       bool overdue = now > count.last_delivery + (uint64_t)(opt.grace_s * 1e9);
-      if (overdue || count.distinct == number * (uint64_t)count.readers) break;
+      if (overdue || count.distinct == due_to_all(number)) break;
     }
     if (now < sample) continue;
     look_at_server();

@@ -3,6 +3,7 @@
 #include "account.h"
 #include "conn.h"
 #include "latency.h"
+#include "storm.h"
 
 /* What is known of a run beside the counts. The server's cost: before anyone connects, before and after idling, and
    around the measured events. */
@@ -32,11 +33,12 @@ static struct sums sum_up(void)
   struct conn *first = NULL;
   for (struct conn *c = subscribers; c < subscribers + opt.clients; c++) {
     if (!c->joined) continue;
-    sums.lost += plan.next - c->distinct;
+    uint64_t planned = due_to(c, plan.next - number_first);
+    sums.lost += planned - c->distinct;
     sums.doubled += c->doubled;
     sums.reordered += c->reordered;
-    sums.wrong += c->distinct < plan.next || c->doubled || c->reordered;
-    if (c->distinct < plan.next) continue;
+    sums.wrong += c->distinct < planned || c->doubled || c->reordered;
+    if (c->distinct < planned || opt.topics) continue;
     if (!first) first = c;
     sums.apart += c->order != first->order;
   }
@@ -51,7 +53,7 @@ static void report_counts(const struct run *run, const struct sums *sums)
   field("closed", (double)run->closed);
   field("slowClosed", (double)count.slow_closed);
   figure("connectS", run->connect_s);
-  field("published", (double)plan.next);
+  field("published", opt.missed ? 0 : (double)plan.next);
   field("answered", (double)count.answered);
   field("publishFailed", (double)count.failed);
   field("arrived", (double)count.distinct);
@@ -59,8 +61,10 @@ static void report_counts(const struct run *run, const struct sums *sums)
   field("doubled", (double)sums->doubled);
   field("reordered", (double)sums->reordered);
   field("garbled", (double)count.garbled);
+  field("foreign", (double)count.foreign);
   field("clientsWrong", (double)sums->wrong);
   field("clientsApart", (double)sums->apart);
+  field("compressed", (double)count.compressed);
 }
 
 /* All about the measured deliveries, the warm-up's left out. */
@@ -72,10 +76,12 @@ static void report_deliveries(const struct run *run)
   figure("deliveriesPerS", per(delivered, run->wall_s));
   field("reads", (double)run->reads);
   field("bytesReceived", (double)run->bytes);
+  figure("bytesPerDelivery", per((double)run->bytes, delivered));
   figure("eventsPerRead", per(delivered, (double)run->reads));
   figure("p50Ms", latency_ms(0.5));
   figure("p99Ms", latency_ms(0.99));
   figure("maxMs", (double)latency.max / 1e6);
+  figure("backMs", storm.back > storm.cut ? (double)(storm.back - storm.cut) / 1e6 : 0);
   figure("publishLagMaxMs", (double)count.lag_max / 1e6);
 }
 
@@ -102,7 +108,7 @@ static void tell(const struct run *run, const struct sums *sums, bool exact)
   double delivered = (double)latency.total;
   double cpu_s = since(run->end.user_s + run->end.sys_s, run->start.user_s + run->start.sys_s);
   fprintf(stderr, "load: %s: %llu events to %ld %s clients; lost %llu, doubled %llu, reordered %llu, apart %llu, "
-    "closed %ld, refused %ld, publishing failed %ld\n", exact ? "exact" : "NOT EXACT", (unsigned long long)plan.next,
+    "closed %ld, refused %ld, publishing failed %ld\n", exact ? "exact" : "NOT EXACT", (unsigned long long)(plan.next - number_first),
     count.readers, opt.protocol, (unsigned long long)sums->lost, (unsigned long long)sums->doubled,
     (unsigned long long)sums->reordered, (unsigned long long)sums->apart, run->closed, count.refused, count.failed);
   fprintf(stderr, "load: %.0f deliveries/s, %.2f a read, p50 %.2f p99 %.2f ms; server %.2f us each, memory %.0f, "
@@ -115,7 +121,7 @@ static void tell(const struct run *run, const struct sums *sums, bool exact)
 static bool report(const struct run *run)
 {
   struct sums sums = sum_up();
-  bool whole = plan.next == run->planned && !count.failed && !count.refused && !run->closed;
+  bool whole = plan.next - number_first == run->planned && !count.failed && !count.refused && !run->closed;
   bool exact = whole && !sums.wrong && !sums.apart && !count.garbled;
   const char *exactly = exact ? "true" : "false";
   printf("{\"protocol\":\"%s\",\"publish\":\"%s\",\"exact\":%s", opt.protocol, opt.publish, exactly);

@@ -1,6 +1,6 @@
 /*
- * A stream of bytes that may be cut anywhere: its framing is taken off (HTTP chunks, WebSocket frames) and the markers
- * in what is left are found. Every payload starts with one:
+ * A stream of bytes that may be cut anywhere: its framing is taken off (HTTP chunks, WebSocket frames), and its
+ * compression, and the markers in what is left are found. Every payload holds one:
  *
  *   "#!" + 16 hex digits of time + 8 hex digits of number + "!"
  *
@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include "ids.h"
+#include "inflate.h"
 #include "options.h"
 
 struct stream {
@@ -20,6 +22,10 @@ struct stream {
   uint64_t left;                                          /* bytes of this body, chunk or frame still to come */
   uint8_t frame[128];                                     /* a cut frame head, or a whole control frame */
   unsigned frame_bytes;
+  bool final, compressed, one_byte; /* of a frame: its message's last; its message's compression; its length */
+  z_stream *inflater;               /* of a stream that is, or may become, compressed */
+  bool broken;                      /* what came cannot be decompressed */
+  struct ids ids;
   char mark[MARK_BYTES]; /* a cut marker */
   unsigned mark_bytes;
 };
@@ -28,6 +34,8 @@ struct stream {
 static void on_mark(struct stream *s, bool ok, uint64_t time, uint64_t number);
 /* A WebSocket ping, pong or close; false when the stream is over. */
 static bool on_control(struct stream *s, unsigned opcode, const uint8_t *payload, size_t bytes);
+/* A WebSocket text message of one byte. */
+static void on_byte(struct stream *s, char byte);
 
 static bool read_hex(const char *p, int digits, uint64_t *value)
 {
@@ -78,12 +86,32 @@ static void find_marks(struct stream *s, const char *p, const char *end)
   }
 }
 
+static void take_plain(struct stream *s, const char *p, const char *end)
+{
+  if (opt.cut) find_ids(&s->ids, p, end);
+  find_marks(s, p, end);
+}
+
+static void take_data(struct stream *s, const char *p, const char *end)
+{
+  static char plain[INFLATED_BYTES];
+  if (!s->inflater || (s->framing == FRAMES && !s->compressed)) {
+    take_plain(s, p, end);
+    return;
+  }
+  for (long bytes = 1; bytes > 0 && !s->broken;) {
+    bytes = inflate_some(s->inflater, &p, end, plain);
+    s->broken = bytes < 0;
+    if (bytes > 0) take_plain(s, plain, plain + bytes);
+  }
+}
+
 /* Takes what belongs to this body, chunk or frame. */
 static const char *take_left(struct stream *s, const char *p, const char *end)
 {
   if ((uint64_t)(end - p) > s->left) end = p + s->left;
   s->left -= (uint64_t)(end - p);
-  find_marks(s, p, end);
+  take_data(s, p, end);
   return end;
 }
 
@@ -119,12 +147,31 @@ static unsigned frame_start_bytes(const uint8_t *frame, unsigned have)
   return length == 127 ? 10 : length == 126 ? 4 : 2;
 }
 
+/* A compressed message is sent without its last four bytes, which are always the same. */
+static void end_frame(struct stream *s)
+{
+  static const char tail[] = "\0\0\xff\xff";
+  if (s->final && s->compressed) take_data(s, tail, tail + 4);
+}
+
+static void begin_frame(struct stream *s, unsigned bytes)
+{
+  s->left = bytes == 2 ? s->frame[1] & 127 : 0;
+  for (unsigned i = 2; i < bytes; i++) s->left = s->left << 8 | s->frame[i];
+  s->final = s->frame[0] & 0x80;
+  if (s->frame[0] & 15) s->compressed = s->frame[0] & 0x40; /* what goes on is as what it goes on from */
+  s->one_byte = s->left == 1 && s->final && !s->compressed;
+  if (!s->left) end_frame(s);
+}
+
 /* Returns true at the end of the stream. */
 static bool take_frames(struct stream *s, const char *p, const char *end)
 {
   while (p < end) {
     if (s->left) {
+      if (s->one_byte) on_byte(s, *p);
       p = take_left(s, p, end);
+      if (!s->left) end_frame(s);
       continue;
     }
     s->frame[s->frame_bytes++] = (uint8_t)*p++;
@@ -135,10 +182,15 @@ static bool take_frames(struct stream *s, const char *p, const char *end)
       if (!on_control(s, s->frame[0] & 15, s->frame + 2, bytes - 2)) return true;
       continue;
     }
-    s->left = bytes == 2 ? s->frame[1] & 127 : 0;
-    for (unsigned i = 2; i < bytes; i++) s->left = s->left << 8 | s->frame[i];
+    begin_frame(s, bytes);
   }
   return false;
+}
+
+/* Is everything that has come a whole number of events? */
+static bool is_between_events(const struct stream *s)
+{
+  return s->framing == FRAMES ? !s->left && !s->frame_bytes && s->final : s->ids.line_ends >= 2;
 }
 
 /* Takes the next piece of the stream, whatever its framing. Returns true when the stream is over. */
@@ -150,6 +202,6 @@ static bool take_piece(struct stream *s, const char *p, const char *end)
     take_left(s, p, end);
     return !s->left;
   }
-  find_marks(s, p, end);
+  take_data(s, p, end);
   return false;
 }

@@ -2,27 +2,23 @@
 // it keeps no history, and whoever reads slowly makes it buffer without end.
 
 import { createServer, type ServerResponse } from 'node:http'
+import { Audiences, portOf, takeEvent, topicOf } from './requests.ts'
 
-const responses = new Set<ServerResponse>()
+const responses = new Audiences<ServerResponse>()
 
 const server = createServer((request, response) => {
   if (request.method === 'POST') {
-    let body = ''
-    request.setEncoding('utf8')
-    request.on('data', (piece: string) => {
-      body += piece
-    })
-    request.on('end', () => {
-      response.end('ok')
-      const block = `data: ${body}\n\n`
-      for (const subscriber of responses) subscriber.write(block)
-    })
+    takeEvent(request, response, broadcast)
     return
   }
   response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' })
   response.flushHeaders()
-  responses.add(response)
-  response.on('close', () => responses.delete(response))
+  response.on('close', responses.add(topicOf(request), response))
 })
 
-server.listen(Number(process.argv[2] ?? 3000), '127.0.0.1')
+function broadcast(topic: string, body: string): void {
+  const block = `data: ${body}\n\n`
+  for (const response of responses.of(topic)) response.write(block)
+}
+
+server.listen(portOf(process.argv), '127.0.0.1')

@@ -2,19 +2,22 @@
 // example: it keeps no history, and whoever reads slowly makes it buffer without end.
 
 import { createServer } from 'node:http'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { Audiences, portOf, takeEvent, topicOf } from './requests.ts'
+
+const clients = new Audiences<WebSocket>()
 
 const server = createServer((request, response) => {
-  let body = ''
-  request.setEncoding('utf8')
-  request.on('data', (piece: string) => {
-    body += piece
-  })
-  request.on('end', () => {
-    response.end('ok')
-    for (const client of sockets.clients) client.send(body)
-  })
+  takeEvent(request, response, broadcast)
 })
-const sockets = new WebSocketServer({ server, perMessageDeflate: false })
+const sockets = new WebSocketServer({ server, perMessageDeflate: false, clientTracking: false })
 
-server.listen(Number(process.argv[2] ?? 3000), '127.0.0.1')
+sockets.on('connection', (socket, request) => {
+  socket.on('close', clients.add(topicOf(request), socket))
+})
+
+function broadcast(topic: string, body: string): void {
+  for (const client of clients.of(topic)) client.send(body)
+}
+
+server.listen(portOf(process.argv), '127.0.0.1')

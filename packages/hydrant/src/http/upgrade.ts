@@ -58,7 +58,7 @@ function checkUpgrade(rooms: Rooms, request: IncomingMessage, basePath: string, 
     throw new HydrantError('malformed-upgrade', 'Only an upgrade to websocket is possible here.')
   }
   origins.check(headerOf(request, 'origin'), request.headers.host)
-  const query = parseSubscribe(path, parameters, undefined, hub.clock.nowMs())
+  const query = parseSubscribe(path, parameters, headerOf(request, 'last-event-id'), hub.clock.nowMs())
   if (query.limit !== undefined || query.format !== 'plain') {
     throw new HydrantError(
       'malformed-query',

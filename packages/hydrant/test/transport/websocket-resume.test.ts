@@ -39,6 +39,15 @@ test('a client that comes back with its last id misses nothing and sees nothing 
   )
 })
 
+test('the header Last-Event-ID of a handshake resumes, and beats the query, as on a stream', async () => {
+  await using server = await start()
+  for (const data of ['1', '2', '3']) await server.hub.publish({ topic: 'a', data })
+  const headers = { 'last-event-id': `${EPOCH}-1` }
+  using client = await WsClient.open(`${server.wsUrl}/events/a?lastEventId=${EPOCH}-2`, undefined, { headers })
+  await client.until(({ messages }) => messages.length === 2)
+  assert.deepEqual(client.messages, ['2', '3'])
+})
+
 test('an id of another log is a gap, told before the events, each under its marker', async () => {
   await using server = await start()
   await server.hub.publish({ topic: 'a', data: '1' })

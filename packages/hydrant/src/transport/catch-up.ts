@@ -11,14 +11,13 @@ import type { Gap } from 'hydrant-client/wire'
 import type { History, TrimmedGap } from '../engine/engine.ts'
 import type { EndReason } from '../hub/counters.ts'
 import { HydrantError } from '../hub/errors.ts'
-import type { LogEvent } from '../hub/event.ts'
 import { gapOf, newGap, resumeOffset, withId } from '../hub/gap.ts'
 import type { Hub } from '../hub/hub.ts'
 import { decideLag, isConflated, isPositionDue } from '../hub/lag.ts'
-import type { Broadcast } from './broadcast.ts'
 import type { Connection } from './connection.ts'
 import { encodeElsewhere, encodePast } from './format.ts'
 import { join, Payload } from './payload.ts'
+import { Slices } from './slices.ts'
 import type { Subscriber } from './subscriber.ts'
 
 /** Slices in one turn: each at most `flushBytesMax`, so that live subscribers wait for no more than a few. */
@@ -49,10 +48,7 @@ export class CatchUp {
   readonly #behind = new Set<Subscriber>()
   /** Those that need the engine while it has as many readings as it may. */
   readonly #waiting = new Set<Subscriber>()
-  /** The last slice, for whoever comes next with the same cursor: a reconnecting crowd comes with equal ids. */
-  #lastSlice:
-    | { readonly broadcast: Broadcast; readonly after: number; readonly latest: boolean; readonly payload: Payload }
-    | undefined
+  readonly #slices: Slices
   #readings = 0
   /** Those whose reading failed, for the log cannot be reached at the moment. */
   readonly #resting = new Set<Subscriber>()
@@ -61,6 +57,8 @@ export class CatchUp {
   constructor(hub: Hub, sink: CatchUpSink) {
     this.#hub = hub
     this.#sink = sink
+    this.#slices = new Slices(hub)
+    hub.onUndo(() => this.#slices.clear())
   }
 
   /** Whether a turn would get something done. */
@@ -110,7 +108,7 @@ export class CatchUp {
       else if (isCold) void this.#readHistory(subscriber)
       else this.#readWindow(subscriber)
     }
-    if (this.#behind.size === 0) this.#lastSlice = undefined
+    if (this.#behind.size === 0) this.#slices.clear()
   }
 
   /**
@@ -137,7 +135,7 @@ export class CatchUp {
 
   #readWindow(subscriber: Subscriber): void {
     const { window } = this.#hub
-    const payload = this.#slice(subscriber)
+    const payload = this.#slices.read(subscriber)
     if (payload.events > 0) this.#sink.write(subscriber, payload)
     else if (payload.to === window.head) this.#namePosition(subscriber, payload.to)
     else subscriber.cursor = payload.to
@@ -148,30 +146,6 @@ export class CatchUp {
     if (subscriber.state !== 'behind') return
     if (subscriber.stateTo === undefined && subscriber.cursor === this.#hub.window.head) this.#sink.arrive(subscriber)
     else this.#behind.add(subscriber)
-  }
-
-  #slice({ broadcast, cursor: after, lag }: Subscriber): Payload {
-    const { window, limits } = this.#hub
-    const latest = lag === 'latest'
-    const last = this.#lastSlice
-    if (last?.broadcast === broadcast && last.after === after && last.latest === latest) {
-      const isFull = last.payload.bytes.length * 2 > limits.flushBytesMax
-      if (isFull || last.payload.to === window.head) return last.payload
-    }
-    const parts: Uint8Array[] = []
-    let bytes = 0
-    const take = (event: LogEvent): boolean => {
-      if (latest && isConflated(event, broadcast.selection, window)) return true
-      const part = encodePast(event, broadcast.format, window)
-      if (bytes > 0 && bytes + part.length > limits.flushBytesMax) return false
-      parts.push(part)
-      bytes += part.length
-      return true
-    }
-    const to = window.read(after, broadcast.selection, take, limits.scanEventsMax)
-    const payload = new Payload(join(parts, bytes), to, parts.length)
-    if (parts.length > 0) this.#lastSlice = { broadcast, after, latest, payload }
-    return payload
   }
 
   /** Nothing was missed, but the client's id may be old: a fresher one spares it a gap later. */

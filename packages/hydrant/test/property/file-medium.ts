@@ -196,7 +196,13 @@ class StoreEngine implements Engine {
   constructor(folder: string, life: Life, logBytesMax: number) {
     this.#life = life
     const limits = resolveLimits({ ...life.limits, scanEventsMax: SCAN_ROWS })
-    this.#store = new FileStore({ folder, limits, retention: { logBytesMax }, nowMs: life.clock.nowMs() })
+    this.#store = new FileStore({
+      folder,
+      limits,
+      retention: { logBytesMax },
+      nowMs: life.clock.nowMs(),
+      chapterEvents: 5, // so that chapters end
+    })
     const { head, floor, timeMs, epochs, ends } = this.#store.opened
     this.#head = head
     this.#floor = floor

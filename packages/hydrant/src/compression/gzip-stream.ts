@@ -7,7 +7,7 @@
 // segment. Any gzip decoder reads it: locked by test/compression/gzip-stream.test.ts.
 
 import { addBytes, join, NOTHING, since, type Sum } from './crc.ts'
-import type { SharedFlush } from './shared-deflate.ts'
+import type { FlushPlace } from './shared-deflate.ts'
 import { Step } from './step.ts'
 
 /** Deflate, no name, no time, unknown system. */
@@ -16,47 +16,66 @@ const STORED_BYTES_MAX = 65_535
 /** An empty block with fixed codes, flagged as the last. */
 const LAST_BLOCK = [0x03, 0x00] as const
 
+/**
+ * Bytes as stored blocks: every client can read them, wherever it stands. An empty one stands at the end, as after each
+ * flush of zlib: Go's decoder holds back what it has read until it sees one.
+ */
+export function storedBlocks(bytes: Uint8Array): Uint8Array {
+  const blocks = Math.ceil(bytes.length / STORED_BYTES_MAX) + 1
+  const stored = Buffer.allocUnsafe(blocks * 5 + bytes.length)
+  let to = 0
+  for (let at = 0, block = 0; block < blocks; at += STORED_BYTES_MAX, block += 1) {
+    const length = Math.max(0, Math.min(STORED_BYTES_MAX, bytes.length - at))
+    stored[to] = 0 // not the last; stored
+    stored.writeUInt16LE(length, to + 1)
+    stored.writeUInt16LE(length ^ 0xffff, to + 3)
+    stored.set(bytes.subarray(at, at + length), to + 5)
+    to += 5 + length
+  }
+  return stored
+}
+
 /** See the head of the file. */
 export class GzipStream {
   #isBegun = false
   /** What it got alone, and what it shared in earlier runs. */
   #own: Sum = NOTHING
-  /** Where the run began that it is in, in sums of the feed; undefined while it is out of step. */
-  #joined: Sum | undefined
+  /** From where to where it shares the feed's stream, in sums of the feed; undefined while it is out of step. */
+  #runFrom: Sum | undefined
+  #runTo: Sum | undefined
   readonly #step = new Step()
 
-  /** Bytes for this client alone; they take it out of step. */
+  /** Whether its header was sent: from then on `storedBlocks` that others get as well can be sent to it. */
+  get isBegun(): boolean {
+    return this.#isBegun
+  }
+
+  /** Bytes for this client alone, with the header where they are the first; they take it out of step. */
   alone(bytes: Uint8Array): Uint8Array {
-    this.#leave()
+    this.tookStored(bytes)
+    return Buffer.concat([this.#head(), storedBlocks(bytes)])
+  }
+
+  /** It is sent the stored blocks of these bytes; they take it out of step. */
+  tookStored(bytes: Uint8Array): void {
+    this.#endRun()
+    this.#step.leave()
     this.#own = addBytes(this.#own, bytes)
-    const blocks = Math.max(1, Math.ceil(bytes.length / STORED_BYTES_MAX))
-    const head = this.#head()
-    const stored = Buffer.allocUnsafe(head.length + blocks * 5 + bytes.length)
-    stored.set(head)
-    let to = head.length
-    for (let at = 0; at === 0 || at < bytes.length; at += STORED_BYTES_MAX) {
-      const length = Math.min(STORED_BYTES_MAX, bytes.length - at)
-      stored[to] = 0 // not the last; stored
-      stored.writeUInt16LE(length, to + 1)
-      stored.writeUInt16LE(length ^ 0xffff, to + 3)
-      stored.set(bytes.subarray(at, at + length), to + 5)
-      to += 5 + length
-    }
-    return stored
   }
 
   /** Takes a flush that all get, if this client can read it: it has had the whole segment, or begins with it now. */
-  takes(flush: SharedFlush): boolean {
-    const before = this.#step.last
-    if (!this.#isBegun || (before !== undefined && before.after !== flush.before)) this.#leave() // it missed some
-    if (!this.#isBegun || !this.#step.takes(flush)) return false
-    this.#joined ??= flush.before
+  takes(place: FlushPlace): boolean {
+    if (!this.#isBegun) return false
+    if (this.#runTo !== place.before) this.#endRun() // it missed some
+    if (!this.#step.takes(place)) return false
+    this.#runFrom ??= place.before
+    this.#runTo = place.after
     return true
   }
 
   /** The end of the stream. */
   end(): Uint8Array {
-    this.#leave()
+    this.#endRun()
     const head = this.#head()
     const trailer = Buffer.alloc(head.length + LAST_BLOCK.length + 8)
     trailer.set(head)
@@ -72,10 +91,9 @@ export class GzipStream {
     return HEADER
   }
 
-  #leave(): void {
-    const { last } = this.#step
-    if (this.#joined !== undefined && last !== undefined) this.#own = join(this.#own, since(this.#joined, last.after))
-    this.#joined = undefined
-    this.#step.leave()
+  #endRun(): void {
+    if (this.#runFrom === undefined || this.#runTo === undefined) return
+    this.#own = join(this.#own, since(this.#runFrom, this.#runTo))
+    this.#runFrom = this.#runTo = undefined
   }
 }

@@ -83,8 +83,6 @@ export class Broadcast implements Feed {
   #flushed: number
   #rotation = 0
   readonly #shareConnectionsMin: number
-  /** How many of the live can read a shared stream. */
-  #sharers = 0
   #deflate: SharedDeflate | undefined
 
   constructor(parts: BroadcastParts) {
@@ -134,7 +132,6 @@ export class Broadcast implements Feed {
   join(subscriber: Subscriber): void {
     subscriber.state = 'live'
     subscriber.place = this.live.push(subscriber) - 1
-    if (subscriber.connection.canShare) this.#sharers += 1
   }
 
   /** A live subscriber leaves. */
@@ -145,14 +142,16 @@ export class Broadcast implements Feed {
       last.place = subscriber.place
     }
     subscriber.place = -1
-    if (subscriber.connection.canShare) this.#sharers -= 1
   }
 
   /** Begins a flush of what is new, up to `bytesMax`; undefined when there is nobody or nothing to tell. */
   begin(bytesMax: number): Flush | undefined {
     const after = this.#flushed
     const first = this.#pending[0]
-    if (first === undefined) return undefined
+    if (first === undefined) {
+      if (this.needsHeartbeat) this.#deflate = undefined // 300 KB that would not pay: it is quiet
+      return undefined
+    }
     if (this.live.length === 0) {
       this.#flushed = this.#pending.at(-1)?.offset ?? after // whoever comes next reads from its own cursor
       this.#pending = []
@@ -162,10 +161,10 @@ export class Broadcast implements Feed {
     return this.#flushOf(this.#joinPending(bytesMax), after, first.offset)
   }
 
-  /** Begins a flush that holds no event: a sign of life, or a fresher id. */
+  /** Begins a flush that holds no event: a sign of life, or a fresher id. Too small and too rare to compress. */
   beginControl(bytes: Uint8Array, to: number): Flush | undefined {
     if (this.live.length === 0) return undefined
-    return this.#flushOf(new Payload(bytes, to, 0, this.#share([bytes])), 0, Number.MAX_SAFE_INTEGER)
+    return this.#flushOf(new Payload(bytes, to, 0), 0, Number.MAX_SAFE_INTEGER)
   }
 
   /** Whether the live have to read for themselves since the last call, and why: then nothing is pending. */
@@ -191,13 +190,22 @@ export class Broadcast implements Feed {
   /** Compresses a flush once for all, where enough can read it. */
   #share(parts: readonly Uint8Array[]): Shared | undefined {
     const { sharing } = this.format
-    if (sharing === undefined || this.#sharers < this.#shareConnectionsMin) {
-      this.#deflate = undefined // 300 KB that would not pay
+    if (sharing === undefined || !this.#canEnoughShare()) {
+      this.#deflate = undefined
       return undefined
     }
     this.#deflate ??= sharing.stream()
     const flush = this.#deflate.add(sharing.bodies(parts))
-    return { flush, bytes: sharing.wire(flush, parts) }
+    return { place: flush.place, bytes: sharing.wire(flush, parts) }
+  }
+
+  /** Looked up anew each time, for a WebSocket can share only as long as it has one subscription. */
+  #canEnoughShare(): boolean {
+    let missing = this.#shareConnectionsMin
+    for (let at = 0; missing > 0 && at < this.live.length; at += 1) {
+      if (this.live[at]?.connection.canShare === true) missing -= 1
+    }
+    return missing === 0
   }
 
   #joinPending(bytesMax: number): Payload {

@@ -2,7 +2,7 @@
 //
 // It stands before the connection that has the socket, and is what the pump knows.
 
-import { GzipStream } from '../compression/gzip-stream.ts'
+import { GzipStream, storedBlocks } from '../compression/gzip-stream.ts'
 import type { EndReason, Transport } from '../hub/counters.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
 import type { Payload } from './payload.ts'
@@ -13,18 +13,14 @@ export class GzipConnection extends Connection {
   readonly transport: Transport
   readonly #inner: Connection
   readonly #stream = new GzipStream()
-  readonly #frame: (bytes: Uint8Array) => Uint8Array
+  readonly #framing: Framing
 
-  /** `open` makes the connection with the socket; `frame` puts what goes to it into the transport's framing. */
-  constructor(
-    open: (owner: ConnectionOwner) => Connection,
-    frame: (bytes: Uint8Array) => Uint8Array,
-    owner: ConnectionOwner,
-  ) {
+  /** `open` makes the connection with the socket, whose bytes stand in `framing`. */
+  constructor(open: (owner: ConnectionOwner) => Connection, framing: Framing, owner: ConnectionOwner) {
     super(owner)
-    this.#inner = open({ drained: () => this.#onDrained(), closed: () => this.closed() })
+    this.#inner = open(new Ears(this))
     this.transport = this.#inner.transport
-    this.#frame = frame
+    this.#framing = framing
   }
 
   get heldBytes(): number {
@@ -36,17 +32,23 @@ export class GzipConnection extends Connection {
   }
 
   send(bytes: Uint8Array): boolean {
-    return this.isClosed || this.#pass(this.#frame(this.#stream.alone(bytes)))
+    return this.isClosed || this.#pass(framed(this.#stream.alone(bytes), this.#framing))
   }
 
-  override deliver({ bytes, shared }: Payload): boolean {
-    if (shared !== undefined && this.#stream.takes(shared.flush)) return this.#pass(shared.bytes)
-    return this.send(bytes)
+  /** Whoever is not in step gets the same stored blocks: neither copied for each, nor pinned by each. */
+  override deliver(payload: Payload): boolean {
+    const { bytes, shared } = payload
+    if (this.isClosed) return true
+    if (shared !== undefined && this.#stream.takes(shared.place)) return this.#pass(shared.bytes)
+    if (!this.#stream.isBegun) return this.send(bytes)
+    this.#stream.tookStored(bytes)
+    payload.stored ??= framed(storedBlocks(bytes), this.#framing)
+    return this.#pass(payload.stored)
   }
 
   end(reason: EndReason | undefined): void {
     if (this.isClosed) return
-    this.#pass(this.#frame(this.#stream.end()))
+    this.#pass(framed(this.#stream.end(), this.#framing))
     this.#inner.end(reason)
   }
 
@@ -54,15 +56,38 @@ export class GzipConnection extends Connection {
     this.#inner.destroy()
   }
 
+  /** @internal */
+  onDrained(): void {
+    this.#inner.isStalled = false
+    this.drained()
+  }
+
+  /** @internal */
+  onClosed(): void {
+    this.closed()
+  }
+
   #pass(bytes: Uint8Array): boolean {
     const isTaken = this.#inner.send(bytes)
     if (!isTaken) this.#inner.isStalled = true
     return isTaken
   }
+}
 
-  #onDrained(): void {
-    this.#inner.isStalled = false
-    this.drained()
+/** Hears of the inner connection: an object, for two closures would take more for each client. */
+class Ears implements ConnectionOwner {
+  readonly #outer: GzipConnection
+
+  constructor(outer: GzipConnection) {
+    this.#outer = outer
+  }
+
+  drained(): void {
+    this.#outer.onDrained()
+  }
+
+  closed(): void {
+    this.#outer.onClosed()
   }
 }
 
@@ -73,5 +98,5 @@ export function connectionOf(
   open: (owner: ConnectionOwner) => Connection,
   owner: ConnectionOwner,
 ): Connection {
-  return coding === 'gzip' ? new GzipConnection(open, (bytes) => framed(bytes, framing), owner) : open(owner)
+  return coding === 'gzip' ? new GzipConnection(open, framing, owner) : open(owner)
 }

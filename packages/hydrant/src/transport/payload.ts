@@ -1,10 +1,10 @@
 // A payload: bytes for one or many sockets, and how many of them are stuck with it.
 
-import type { SharedFlush } from '../compression/shared-deflate.ts'
+import type { FlushPlace } from '../compression/shared-deflate.ts'
 
 /** The same bytes, compressed for those who are in step. */
 export interface Shared {
-  readonly flush: SharedFlush
+  readonly place: FlushPlace
   /** As they go to the socket. */
   readonly bytes: Uint8Array
 }
@@ -18,14 +18,23 @@ export class Payload {
   readonly events: number
   /** Undefined where nobody, or too few, can read it. */
   readonly shared: Shared | undefined
+  /** The same bytes for gzip streams that are not in step, made by the first of them. */
+  stored: Uint8Array | undefined
   /** How many stalled connections hold on to it. */
   holders = 0
+  /** What it counts for while it is held: see `pins.ts`. */
+  pinnedBytes = 0
 
   constructor(bytes: Uint8Array, to: number, events: number, shared?: Shared) {
     this.bytes = bytes
     this.to = to
     this.events = events
     this.shared = shared
+  }
+
+  /** What all its forms take in memory. */
+  get sizeBytes(): number {
+    return this.bytes.length + (this.shared?.bytes.length ?? 0) + (this.stored?.length ?? 0)
   }
 }
 

@@ -22,8 +22,8 @@ export class Pins {
   hold(connection: Connection, payload: Payload): void {
     connection.pinned = payload
     this.#connections.add(connection)
-    if (payload.holders === 0) this.#counters.pinnedBytes += payload.bytes.length
     payload.holders += 1
+    this.#count(payload, payload.sizeBytes) // more than before, where a form of it was made since
     while (this.#counters.pinnedBytes > this.#bytesMax) {
       const [oldest] = this.#connections
       if (oldest === undefined) return
@@ -39,7 +39,7 @@ export class Pins {
     connection.pinned = undefined
     this.#connections.delete(connection)
     payload.holders -= 1
-    if (payload.holders === 0) this.#counters.pinnedBytes -= payload.bytes.length
+    if (payload.holders === 0) this.#count(payload, 0)
   }
 
   /** The connections that have held theirs since this time or longer. */
@@ -50,5 +50,10 @@ export class Pins {
       held.push(connection)
     }
     return held
+  }
+
+  #count(payload: Payload, bytes: number): void {
+    this.#counters.pinnedBytes += bytes - payload.pinnedBytes
+    payload.pinnedBytes = bytes
   }
 }

@@ -133,8 +133,8 @@ function bareFormat(chunked: StreamFormat, slot: number): StreamFormat {
 /** Its events are the bare format's own encodings; a flush of them is compressed as one. */
 function gzipFormat(bare: StreamFormat, framing: Framing): StreamFormat {
   const sharing: Sharing = {
-    stream: () => new SharedDeflate('best'),
-    bodies: (parts) => [Buffer.concat(parts)],
+    stream: () => new SharedDeflate(),
+    bodies: (parts) => (parts.length === 1 ? parts : [Buffer.concat(parts)]),
     wire: ({ parts: [only] }) => framed(only ?? new Uint8Array(0), framing),
   }
   return { ...bare, name: bare.name.replace('bare', `${framing} gzip`), sharing }

@@ -88,7 +88,7 @@ const EMPTY = Uint8Array.of(0)
 /** Messages compressed with one context for all who have had them all. Those of one client alone are not compressed. */
 function deflatedMessages(): Sharing {
   return {
-    stream: () => new SharedDeflate('fixed'),
+    stream: () => new SharedDeflate(),
     bodies: (parts) => parts.map(bodyOf),
     wire: (flush, parts) => {
       const frames = flush.parts.map((part, at) => {

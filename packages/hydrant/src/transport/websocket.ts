@@ -73,13 +73,13 @@ export class WebSocketConnection extends Connection {
     return socket.write(bytes) || socket.writableLength === 0
   }
 
+  /** Only with one subscription: those of others stand in other streams. */
   override get canShare(): boolean {
-    return this.#step !== undefined
+    return this.#step !== undefined && this.subscribers.length === 1
   }
 
-  /** Only with one subscription: those of others stand in other streams. */
   override deliver({ bytes, shared }: Payload): boolean {
-    const isShared = shared !== undefined && this.subscribers.length === 1 && this.#step?.takes(shared.flush) === true
+    const isShared = shared !== undefined && this.canShare && this.#step?.takes(shared.place) === true
     return this.send(isShared ? shared.bytes : bytes)
   }
 

@@ -5,6 +5,12 @@ import { spawn } from 'node:child_process'
 import { test } from 'node:test'
 import { once } from 'node:events'
 import { SUBPROTOCOL } from 'hydrant-client/wire'
+import {
+  countWritten,
+  numberOf as largeNumberOf,
+  pricesOf,
+  publishPrices as publishLarge,
+} from '../support/compressed-prices.ts'
 import { GzipClient } from '../support/gzip-client.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { startServer, type TestServer } from '../support/test-server.ts'
@@ -50,19 +56,57 @@ test('gzip streams that join at different times each decode to every event after
   }
 })
 
-test('what is compressed for all is a sixth of what it says, once a client is in step', async () => {
+/** Price updates as a market has them: each symbol walks by cents, the clock goes on. */
+function updates(count: number): readonly string[] {
+  const symbols = ['AAPL', 'MSFT', 'GOOG', 'AMZN', 'NVDA', 'TSLA', 'META', 'NFLX']
+  let noise = 1
+  const random = (below: number): number => (noise = (noise * 48_271) % 2_147_483_647) % below
+  const cents = symbols.map(() => 15_000)
+  return Array.from({ length: count }, (_, at) => {
+    const symbol = random(symbols.length)
+    const price = (cents[symbol] ?? 0) + random(21) - 10
+    cents[symbol] = price
+    const time = new Date(Date.UTC(2026, 0, 31) + at * 10).toISOString()
+    const rest = { currency: 'USD', exchange: 'NASDAQ', time }
+    return JSON.stringify({ symbol: symbols[symbol], price: price / 100, ...rest })
+  })
+}
+
+async function publishEach(server: TestServer, texts: readonly string[]): Promise<void> {
+  for (const data of texts) {
+    await server.hub.publish({ topic: 'prices', type: 'price-update', data })
+    await new Promise(setImmediate)
+  }
+}
+
+test('over SSE price updates take a sixth of their bytes, flushed one by one', async () => {
   await using server = await startServer({ compression: true, limits: LIMITS })
   using first = await GzipClient.open(server.url, '/events/prices')
   using other = await GzipClient.open(server.url, '/events/prices')
   assert.equal(other.response.headers['content-encoding'], 'gzip')
-  for (let at = 0; at < 3_000; at += 1) {
-    const price = (100 + Math.sin(at) * 3).toFixed(2)
-    const data = { n: at, symbol: 'AAPL', price, currency: 'USD', exchange: 'NASDAQ', time: '2026-01-31T12:00:00Z' }
-    await server.hub.publish({ topic: 'prices', type: 'price-update', data })
-    await new Promise(setImmediate)
-  }
-  await until(() => dataOf(first.text).length === 3_000, 'all')
+  const texts = updates(3_000)
+  await publishEach(server, texts)
+  await until(() => [...first.text.matchAll(/^event: price-update$/gm)].length === texts.length, 'all')
   assert.ok(first.text.length / first.bytes > 6, `${first.text.length} bytes took ${first.bytes}`)
+})
+
+test('over WebSocket they take a sixth, too, each a message of its own', async () => {
+  await using server = await startServer({ compression: true, limits: LIMITS })
+  const written = countWritten(server)
+  const url = `${server.wsUrl}/events/prices`
+  using first = await WsClient.open(url)
+  using other = await WsClient.open(url)
+  await until(() => server.hub.counters.connections.websocket === 2, 'both to be served')
+  const before = written()
+  const texts = updates(3_000)
+  await publishEach(server, texts)
+  for (const client of [first, other]) {
+    await client.until(({ messages }) => messages.length === texts.length)
+    assert.deepEqual(client.messages, texts)
+  }
+  const plain = texts.reduce((sum, text) => sum + text.length, 0)
+  const bytes = (written() - before) / 2
+  assert.ok(plain / bytes > 6, `${plain} bytes took ${bytes}`)
 })
 
 test('curl decodes it as it comes, and the end of the server is the end of a whole gzip stream', async () => {
@@ -136,3 +180,27 @@ test('nothing is compressed for a client that does not ask, nor by a server that
   using asking = await StreamClient.open(without.url, '/events/prices', GZIP)
   assert.equal(asking.headers['content-encoding'], undefined)
 })
+
+for (const offer of ['server_no_context_takeover', 'server_max_window_bits=10']) {
+  test(`a WebSocket that asks for ${offer} reads every event, uncompressed, beside others that share`, async () => {
+    await using server = await startServer({ compression: true, limits: { shareConnectionsMin: 1 } })
+    using sharing = await WsClient.open(`${server.wsUrl}/events/prices`)
+    const written = countWritten(server)
+    const perMessageDeflate = offer.includes('bits') ? { serverMaxWindowBits: 10 } : { serverNoContextTakeover: true }
+    using client = await WsClient.open(`${server.wsUrl}/events/prices`, undefined, { perMessageDeflate })
+    using labelled = await WsClient.open(`${server.wsUrl}/events`, SUBPROTOCOL, { perMessageDeflate })
+    labelled.say({ subscribe: { sub: 1, topics: ['prices'] } })
+    await labelled.until(({ json }) => json.some(({ subscribed }) => subscribed !== undefined))
+    await until(() => server.hub.counters.connections.websocket === 3, 'all to be served')
+    await publishLarge(server.hub, 0, 40)
+    for (const { messages } of [sharing, client]) {
+      await until(() => messages.length === 40, 'all events')
+      assert.deepEqual(
+        messages.map((message) => largeNumberOf(String(message))),
+        numbers(0, 40),
+      )
+    }
+    await labelled.until(({ json }) => json.filter(({ data }) => data !== undefined).length === 40)
+    assert.ok(written() > 2 * 40 * pricesOf(0).length)
+  })
+}

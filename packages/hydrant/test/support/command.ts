@@ -16,6 +16,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Default: an empty folder of its own, gone when it ends: without a config file, and with a log of its own. */
   readonly cwd?: string
+  /** A command that runs it, in its own place: `ip netns exec <name>`. */
+  readonly through?: readonly [string, ...string[]]
 }
 
 /** A command that runs, or has run. Killed when it is disposed of. */
@@ -30,7 +32,8 @@ export class Command implements AsyncDisposable {
   constructor(args: readonly string[], options: CommandOptions = {}) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HYDRANT_|NODE_)/.test(name)))
     const own = options.cwd === undefined ? mkdtempSync(join(tmpdir(), 'hydrant-command-')) : undefined
-    this.child = spawn(process.execPath, [BIN, ...args], {
+    const [program, ...words] = [...(options.through ?? []), process.execPath, BIN, ...args]
+    this.child = spawn(program, words, {
       cwd: options.cwd ?? own,
       env: { ...env, ...options.env },
     })

@@ -19,6 +19,8 @@ export interface FleetPublisherOptions {
   readonly patienceMs: number
   /** The longest data of its events, about, in characters. Default 200. */
   readonly dataLengthMax?: number
+  /** The most events of one request. Default 5. */
+  readonly batchMax?: number
   readonly random: (below: number) => number
 }
 
@@ -86,9 +88,9 @@ export class FleetPublisher {
   }
 
   async #run(): Promise<void> {
-    const { random } = this.#options
+    const { random, batchMax = BATCH_MAX } = this.#options
     while (!this.#isStopping) {
-      const size = random(3) === 0 ? 1 + random(BATCH_MAX) : 1
+      const size = random(3) === 0 ? 1 + random(batchMax) : 1
       await this.#settle(Array.from({ length: size }, () => this.#draft()))
       await pause(random(4))
     }

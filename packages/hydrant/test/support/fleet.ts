@@ -15,12 +15,16 @@ import { until } from './until.ts'
 /** What a fleet is. */
 export interface FleetOptions {
   readonly url: string
+  /** Where publishers send to, the first one to the first of these, and so on. Default: to `url`. */
+  readonly publisherUrls?: readonly string[]
   /** Decides what is published and when clients hop; the network decides the rest. */
   readonly seed: number
   /** How long publishers and clients wait for a sign of the server. Default 3,000. */
   readonly patienceMs?: number
   /** The longest data of an event, about, in characters. Default 200. */
   readonly dataLengthMax?: number
+  /** The most events that are published in one request. Default 5; an engine without atomic batches takes 1. */
+  readonly batchMax?: number
 }
 
 const TOPICS = ['a/1', 'a/2', 'b', 'c/deep/er'] as const
@@ -59,18 +63,18 @@ export class Fleet implements Disposable {
   readonly #clients: Follower[]
   readonly #url: string
 
-  private constructor({ url, seed, patienceMs = 3_000, dataLengthMax = 200 }: FleetOptions) {
+  private constructor({ url, publisherUrls = [url], seed, patienceMs = 3_000, ...events }: FleetOptions) {
     const random = randomOf(seed)
     this.#url = url
     this.publishers = ['key 1', 'key 2', 'key 3', 'no key'].map(
-      (name) =>
+      (name, at) =>
         new FleetPublisher({
+          ...events,
           name,
-          url,
+          url: publisherUrls[at % publisherUrls.length] ?? url,
           topics: TOPICS,
           hasKeys: name !== 'no key',
           patienceMs,
-          dataLengthMax,
           random,
         }),
     )

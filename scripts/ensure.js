@@ -25,6 +25,9 @@ const REQUIREMENTS = join(ROOT, 'scripts', 'requirements.txt')
 const NATS = join(ROOT, '.cache', 'nats')
 /** Beside the one of Debian, which is years older; its Go is the oldest that can build it. */
 const CURRENT_NATS = { module: 'github.com/nats-io/nats-server/v2@v2.15.2', goMinor: 26 }
+const COMPOSE = join(ROOT, '.cache', 'compose')
+/** The reading of Compose files by those who specify them; its schema is one file of it. */
+const COMPOSE_SCHEMA = { module: 'github.com/compose-spec/compose-go/v2@v2.16.2', path: 'schema/compose-spec.json' }
 
 /**
  * What the tests start, and the Debian package that has it.
@@ -52,6 +55,7 @@ ensurePackages()
 if (process.argv.includes('--test-servers')) {
   ensureTestServers()
   ensureCurrentNats()
+  ensureComposeSchema()
   ensurePython()
 }
 
@@ -116,6 +120,25 @@ function ensureCurrentNats() {
   mkdirSync(NATS, { recursive: true })
   writeFileSync(tried, CURRENT_NATS.module)
   if (status !== 0) say('a current nats-server could not be built. The tests of NATS run on the one of Debian alone')
+}
+
+/** The name of the module is written last: it says that the folder is complete. */
+function ensureComposeSchema() {
+  const complete = join(COMPOSE, 'module')
+  if (isSameText(complete, COMPOSE_SCHEMA.module) || !hasCommand('go')) return
+  say('fetching the schema of Compose files with Go, for the tests')
+  const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '' }
+  const args = ['mod', 'download', '-json', COMPOSE_SCHEMA.module]
+  const { status, stdout } = spawnSync('go', args, { env, encoding: 'utf8', timeout: 120_000 })
+  if (status !== 0) {
+    say('the schema of Compose files could not be fetched. The test that needs it cannot run')
+    return
+  }
+  const { Dir: folder } = JSON.parse(stdout)
+  rmSync(COMPOSE, { recursive: true, force: true }) // what Go fetched cannot be written over
+  mkdirSync(COMPOSE, { recursive: true })
+  copyFileSync(join(folder, COMPOSE_SCHEMA.path), join(COMPOSE, 'compose-spec.json'))
+  writeFileSync(complete, COMPOSE_SCHEMA.module)
 }
 
 /** The copy of the requirements is written last: it says that the folder is complete. */

@@ -9,7 +9,7 @@ import { dirname } from 'node:path'
 import { resolveLimits, type Limits } from '../hub/limits.ts'
 import { didYouMean } from '../hub/nearest.ts'
 import { isRecord } from '../http/event-json.ts'
-import { engineBeside, retentionOfEngine } from './engine.ts'
+import { engineBeside, retentionBytesOf, retentionOfEngine } from './engine.ts'
 import { SettingFault, type Setting } from './setting.ts'
 import {
   FILE_KEYS,
@@ -101,14 +101,17 @@ export function loadConfiguration(sources: ConfigurationSources = {}): LoadedCon
     return [setting.default, 'default']
   }
 
+  const engine = pick('engine', SETTINGS.engine, (text, source) =>
+    source === path || source === 'default' ? engineBeside(text, dirname(path)) : text,
+  )
   const settings = {
     host: pick('host', SETTINGS.host),
     port: pick('port', SETTINGS.port),
-    engine: pick('engine', SETTINGS.engine, (engine, source) =>
-      source === path || source === 'default' ? engineBeside(engine, dirname(path)) : engine,
-    ),
+    engine,
     retention: pick('retention', SETTINGS.retention),
-    retentionBytes: pick('retentionBytes', SETTINGS.retentionBytes),
+    retentionBytes: pick('retentionBytes', SETTINGS.retentionBytes, (bytes, source) =>
+      source === 'default' ? retentionBytesOf(engine) : bytes,
+    ),
     retentionEvents: pick('retentionEvents', SETTINGS.retentionEvents),
     retentionMs: pick('retentionMs', SETTINGS.retentionMs),
     cors: pick('cors', SETTINGS.cors),
@@ -116,6 +119,7 @@ export function loadConfiguration(sources: ConfigurationSources = {}): LoadedCon
     basePath: pick('basePath', SETTINGS.basePath),
     compression: pick('compression', SETTINGS.compression),
     console: pick('console', SETTINGS.console),
+    workers: pick('workers', SETTINGS.workers),
     heartbeatText: pick('heartbeatText', SETTINGS.heartbeatText),
   }
   pick('config', SETTINGS.config)

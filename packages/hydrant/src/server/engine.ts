@@ -21,7 +21,7 @@ const FILE = 'file:'
  */
 export const DEFAULT_ENGINE = 'file:hydrant-data'
 
-/** What is kept on disk when nothing is said. */
+/** What is kept on disk, or in NATS, when nothing is said. */
 export const DEFAULT_RETENTION_BYTES = 1_073_741_824
 
 /** Throws a SettingFault for a text that names no engine. */
@@ -35,6 +35,11 @@ export function checkEngine(text: string): void {
   }
   if (kind !== 'unknown') return
   throw new SettingFault(`must be memory, file:<folder> like file:./data, redis://… or nats://…, not ${quote(text)}`)
+}
+
+/** What is kept in all when nothing is said: Redis keeps it in memory. */
+export function retentionBytesOf(text: string): number {
+  return kindOf(text).kind === 'redis' ? DEFAULT_RETENTION_BYTES / 4 : DEFAULT_RETENTION_BYTES
 }
 
 /** Whether retention can be set for topics, for the whole log, or not at all. */
@@ -126,10 +131,10 @@ function retentionOf({ retention, retentionBytes, retentionEvents, retentionMs }
   }
 }
 
-/** What was set; engines elsewhere have defaults of their own for the rest. */
+/** Of the whole log. */
 function wholeRetentionOf({ retentionBytes, retentionEvents, retentionMs }: EngineSettings): RedisRetention {
   return {
-    ...(retentionBytes === DEFAULT_RETENTION_BYTES ? {} : { logBytesMax: retentionBytes }),
+    logBytesMax: retentionBytes,
     ...(retentionEvents === 0 ? {} : { logEventsMax: retentionEvents }),
     ...(retentionMs === 0 ? {} : { logAgeMs: retentionMs }),
   }

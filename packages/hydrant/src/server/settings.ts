@@ -5,6 +5,7 @@
 //
 // The limits of hub/limits.ts are settings too: a row there is a row here.
 
+import { availableParallelism } from 'node:os'
 import type { RetentionRule } from '../engine/file-retention.ts'
 import type { LagPolicies } from '../hub/lag.ts'
 import { LIMITS, type Limit } from '../hub/limits.ts'
@@ -12,7 +13,7 @@ import { quote } from '../hub/topic.ts'
 import { Origins } from '../http/origin.ts'
 import { checkEngine, DEFAULT_ENGINE, DEFAULT_RETENTION_BYTES } from './engine.ts'
 import { lagPolicies, retentionRules } from './rules.ts'
-import { duration, list, SettingFault, text, toggle, wholeNumber, type Setting } from './setting.ts'
+import { duration, list, orAuto, SettingFault, text, toggle, wholeNumber, type Setting } from './setting.ts'
 
 /** The values, by key. */
 export interface SettingValues {
@@ -32,9 +33,14 @@ export interface SettingValues {
   readonly basePath: string
   readonly compression: boolean
   readonly console: boolean
+  /** 1: none but the main thread. */
+  readonly workers: number
   readonly heartbeatText: string
   readonly config: string
 }
+
+/** More threads than any machine has cores. */
+const WORKERS_MAX = 1_024
 
 const BASE_PATH = /^(\/[^/?#\s]+)+$/
 
@@ -77,7 +83,8 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     default: [],
   }),
   retentionBytes: wholeNumber({
-    description: 'What is kept on disk in all, about: beyond it the oldest events leave, whatever their topic.',
+    description:
+      'What is kept in all, about: beyond it the oldest events leave, whatever their topic. In Redis 268435456.',
     default: DEFAULT_RETENTION_BYTES,
     min: 65_536,
     placeholder: '<bytes>',
@@ -120,6 +127,18 @@ export const SETTINGS: { readonly [Key in keyof SettingValues]: Setting<SettingV
     default: false,
   }),
   console: toggle({ description: 'The page at / that shows the server at work.', default: true }),
+  workers: orAuto(
+    wholeNumber({
+      description:
+        'Threads that share the port, each with a part of the clients; auto: one for each core. ' +
+        '1 serves all from the main thread.',
+      default: 1,
+      min: 1,
+      max: WORKERS_MAX,
+      placeholder: '<number|auto>',
+    }),
+    availableParallelism,
+  ),
   heartbeatText: text({
     description: 'The text of heartbeat comments on SSE.',
     default: '',

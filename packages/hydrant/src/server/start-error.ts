@@ -13,6 +13,11 @@ export function startErrorOf(error: NodeJS.ErrnoException, host: string, port: n
   })
 }
 
+/** Whether an error is one of the operating system's. */
+export function isErrnoException(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error && 'syscall' in error
+}
+
 /** Words for a log that could not be opened. `folder` is the one that was tried; undefined: the log is not on disk. */
 export function logErrorOf(error: unknown, folder: string | undefined): StartError {
   const reason = error instanceof Error ? error.message : String(error)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { ask, post } from '../support/ask.ts'
+import { DocumentedBrokers } from '../support/documented-brokers.ts'
 import { allPages, type Block } from '../support/markdown.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { startServer } from '../support/test-server.ts'
@@ -84,7 +85,8 @@ for (const block of clients) {
 
 for (const block of programs) {
   test(`the program of ${block.place} says what the comments in it say`, async () => {
-    const path = write(`run-${nameOf(block)}`, block.text)
+    await using brokers = await DocumentedBrokers.start(block.text)
+    const path = write(`run-${nameOf(block)}`, brokers.text)
     const { code, output } = await finished(process.execPath, ['--conditions=hydrant-source', path])
     assert.equal(code, 0, output)
     const promised = Array.from(block.text.matchAll(/console\.log\(.*\) \/\/ (.*)$/gm), ([, said]) => said ?? '')

@@ -13,9 +13,10 @@ import type { Rooms } from './http/dispatch.ts'
 import { fetchHandler } from './http/fetch.ts'
 import { nodeHandler, type Next } from './http/node.ts'
 import { Origins } from './http/origin.ts'
+import { metricsText } from './metrics/metrics.ts'
 import { upgradeHandler } from './http/upgrade.ts'
 import { systemClock } from './system-clock.ts'
-import { Connections } from './transport/connections.ts'
+import { Connections, type ConnectionCount } from './transport/connections.ts'
 import { StreamFormats } from './transport/sse.ts'
 import type { OnMessage } from './transport/websocket-session.ts'
 import { WebSockets } from './transport/websockets.ts'
@@ -59,6 +60,14 @@ export interface Doors {
   readonly basePath: string
 }
 
+/** What a hub shares with others that serve the same log at the same place. */
+export interface Shares {
+  /** The limit of connections is one for all of them. */
+  readonly connections: ConnectionCount
+  /** What all of them count. */
+  readonly metrics: () => Promise<string>
+}
+
 /** A hub with handlers to mount. The handlers need no `this`. */
 export class MountedHub<Of extends Schemas = Schemas> extends Hub<Of> {
   /** For `http.createServer(hub.handler)`, or `app.use(hub.handler)` in Express. */
@@ -70,7 +79,8 @@ export class MountedHub<Of extends Schemas = Schemas> extends Hub<Of> {
   /** @internal For the server's front door, which answers without `node:http`. */
   readonly doors: Doors
 
-  constructor(options: HubOptions<Of>) {
+  /** `shares` is given by the server that it is a part of. */
+  constructor(options: HubOptions<Of>, shares?: Shares) {
     const { limits = {}, lag, onError, schemas } = options
     super({
       engine: options.engine ?? new MemoryEngine({ limits }),
@@ -84,9 +94,10 @@ export class MountedHub<Of extends Schemas = Schemas> extends Hub<Of> {
     if (basePath !== '' && !/^(\/[^/?#]+)+$/.test(basePath))
       throw new RangeError(`basePath must look like /api, not ${basePath}`)
     const formats = new StreamFormats(options.heartbeatText ?? '')
-    const connections = new Connections(this)
+    const connections = new Connections(this, shares?.connections)
     const { cors = [], compression = false } = options
-    const rooms: Rooms = { hub: this, connections, origins: new Origins(cors), compresses: compression }
+    const metrics = shares?.metrics ?? ((): string => metricsText(this))
+    const rooms: Rooms = { hub: this, connections, origins: new Origins(cors), compresses: compression, metrics }
     this.doors = { rooms, formats, basePath }
     this.handler = nodeHandler(rooms, formats, basePath)
     this.upgrade = upgradeHandler(

@@ -5,6 +5,7 @@ import { oneLine, runUntilStopped } from '../server/lifetime.ts'
 import { Server } from '../server/server.ts'
 import { StartError } from '../server/start-error.ts'
 import { InvariantError } from '../hub/errors.ts'
+import { WorkerPool } from '../workers/worker-pool.ts'
 import { UsageError, type Command } from './command.ts'
 import { configurationOf, LIMIT_FLAGS, SETTING_FLAGS } from './setting-flags.ts'
 import { complain } from './stderr.ts'
@@ -22,7 +23,11 @@ export const serve: Command = {
   words: { min: 0, max: 0 },
   run: async (_words, flags) => {
     const { configuration } = configurationOf(flags)
-    const server = await open(() => Server.open(configuration, { onError }))
+    const options = { onError, onWarning }
+    const isAlone = configuration.workers === 1
+    const server = await open<Server | WorkerPool>(() =>
+      isAlone ? Server.open(configuration, options) : WorkerPool.open(configuration, options),
+    )
     process.stdout.write(greeting(server.origin, server.url, configuration.engine))
     return runUntilStopped(server, complain)
   },
@@ -41,12 +46,17 @@ export function greeting(origin: string, url: string, engine: string): string {
   ].join('\n')
 }
 
-async function open(opening: () => Promise<Server>): Promise<Server> {
+async function open<Opened>(opening: () => Promise<Opened>): Promise<Opened> {
   try {
     return await opening()
   } catch (error) {
     throw error instanceof StartError ? new UsageError(error.message, { cause: error }) : error
   }
+}
+
+/** Said in one line: a stack would lead nowhere. */
+function onWarning({ message }: Error): void {
+  complain(message)
 }
 
 /** A request that failed for a reason of ours stops nothing; a broken invariant stops the server. */

@@ -39,13 +39,15 @@ interface PageFile {
   readonly body: Buffer
 }
 
+/** What makes the machine's metrics while somebody looks. */
+export type Samples = Pick<Machine, 'wanted' | 'close'>
+
 /**
  * Reads the page's files, once. Throws when they are not there. `basePath` is the hub's, where its events are: the page
  * itself stays at `/`.
  */
-export function createConsole(hub: MountedHub, basePath = ''): Console {
+export function createConsole(hub: MountedHub, basePath = '', machine: Samples = new Machine(hub)): Console {
   const files = readFiles(basePath)
-  const machine = new Machine(hub)
   return {
     handle: (request, response) => {
       if (request.method !== 'GET' && request.method !== 'HEAD') return false

@@ -4,8 +4,9 @@
 // whoever follows `**` see them all day. The page asks for one of its files every half minute while it is visible;
 // each asking buys a minute. A health check that asks for `/` buys nothing.
 
+import type { EventInput } from '../hub/event.ts'
 import type { Hub } from '../hub/hub.ts'
-import { readMachine, sampleBetween, type Reading } from './reading.ts'
+import { readMachine, sampleBetween, type Counted, type Reading } from './reading.ts'
 
 /** Where the samples go: one {@link MachineSample} as JSON, each second. */
 export const MACHINE_TOPIC = 'hydrant/machine'
@@ -13,16 +14,21 @@ export const MACHINE_TOPIC = 'hydrant/machine'
 const SAMPLE_MS = 1_000
 const WANTED_MS = 60_000
 
+/** Of a hub, what this needs. */
+export interface Publishing extends Counted, Pick<Hub, 'isClosing'> {
+  publish(event: EventInput & { readonly topic: string }): Promise<unknown>
+}
+
 /** Publishes samples while they are wanted. */
 export class Machine {
-  readonly #hub: Hub
-  readonly #read: (hub: Hub) => Reading
+  readonly #hub: Publishing
+  readonly #read: (hub: Publishing) => Reading
   #wantedUntilMs = 0
   #stopTimer: (() => void) | undefined
   #isStoring = false
 
   /** `read` is given by tests. */
-  constructor(hub: Hub, read: (hub: Hub) => Reading = readMachine) {
+  constructor(hub: Publishing, read: (hub: Publishing) => Reading = readMachine) {
     this.#hub = hub
     this.#read = read
   }

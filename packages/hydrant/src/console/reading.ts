@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { cpus, freemem, loadavg, totalmem } from 'node:os'
 import type { Hub } from '../hub/hub.ts'
+import type { Figures } from '../metrics/figures.ts'
 
 /** Time that a core has spent since it was started. */
 export interface CoreTimes {
@@ -55,9 +56,13 @@ export interface MachineSample {
   }
 }
 
+/** Of a hub, what a reading tells. */
+export interface Counted extends Pick<Hub, 'clock'> {
+  readonly counters: Pick<Figures, 'connections' | 'published' | 'deliveries'>
+}
+
 /** Reads this machine and this hub; costs well under a millisecond. */
-export function readMachine(hub: Hub): Reading {
-  const { counters, clock } = hub
+export function readMachine({ counters, clock }: Counted): Reading {
   return {
     timeMs: clock.nowMs(),
     monotonicMs: clock.monotonicMs(),

@@ -3,7 +3,6 @@
 import { count } from '../hub/counters.ts'
 import { HydrantError, problemOf } from '../hub/errors.ts'
 import type { Hub } from '../hub/hub.ts'
-import { metricsText } from '../metrics/metrics.ts'
 import type { Connections } from '../transport/connections.ts'
 import { MethodNotAllowed, problemReply, textReply, type Answer, type HttpRequest } from './exchange.ts'
 import { livez, readyz } from './health.ts'
@@ -19,6 +18,8 @@ export interface Rooms {
   readonly origins: Origins
   /** Whether streams are compressed for those who accept it. */
   readonly compresses: boolean
+  /** What `/metrics` answers. */
+  readonly metrics: () => string | Promise<string>
 }
 
 /** Whether a path is one of ours; others are left to the application around. */
@@ -57,5 +58,5 @@ async function route(rooms: Rooms, request: HttpRequest, origin: string | undefi
   if (method !== 'GET' && method !== 'HEAD') throw new MethodNotAllowed(method, 'GET, HEAD')
   if (path === '/livez') return livez()
   if (path === '/readyz') return readyz(hub)
-  return textReply(200, metricsText(hub), 'text/plain; version=0.0.4; charset=utf-8')
+  return textReply(200, await rooms.metrics(), 'text/plain; version=0.0.4; charset=utf-8')
 }

@@ -35,6 +35,11 @@ export class Epochs {
     for (const epoch of epochs) this.begin(epoch)
   }
 
+  /** The table as it is now, oldest first. */
+  get rows(): readonly Epoch[] {
+    return this.#epochs
+  }
+
   /** Starts the next term. */
   begin(epoch: Epoch): void {
     const last = this.#epochs.at(-1)

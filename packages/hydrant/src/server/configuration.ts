@@ -126,6 +126,8 @@ export function loadConfiguration(sources: ConfigurationSources = {}): LoadedCon
   const limits = Object.entries(LIMIT_SETTINGS).map(([key, setting]) => [key, pick(key, setting)] as const)
   faults.push(...retentionFaults(settings.engine, effective, path))
   if (faults.length > 0) throw new ConfigurationError(faults)
+  // In the order of the table.
+  effective.sort((one, other) => SETTING_KEYS.indexOf(one.key) - SETTING_KEYS.indexOf(other.key))
   return { configuration: { ...settings, limits: resolveLimits(Object.fromEntries(limits)) }, effective }
 }
 

@@ -5,8 +5,8 @@
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http'
 import { Server as NetServer, Socket, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { createConsole } from '../console/console.ts'
-import { createHub, type MountedHub } from '../create-hub.ts'
+import { createConsole, type Samples } from '../console/console.ts'
+import { MountedHub, type Shares } from '../create-hub.ts'
 import type { Engine } from '../engine/engine.ts'
 import { count } from '../hub/counters.ts'
 import { HydrantError } from '../hub/errors.ts'
@@ -43,9 +43,19 @@ const BACKLOG = 4_096
 export interface ServerOptions {
   /** Hears of errors that a request could not be told of. */
   readonly onError: (error: unknown) => void
+  /** Hears of what is no error of the server, but of what it stands on: a log out of reach. Default: `onError`. */
+  readonly onWarning?: (warning: Error) => void
   readonly timing?: Partial<Timing>
   /** Default: the one that the configuration names. */
   readonly engine?: Engine
+  /** Set when it is one of several that share a port and a log. */
+  readonly team?: Team
+}
+
+/** The server's part among several threads of one process. */
+export interface Team extends Shares {
+  /** Makes the console's samples, of all of them. */
+  readonly samples: Samples
 }
 
 /** A server that listens. */
@@ -58,15 +68,16 @@ export class Server {
   readonly #configuration: Configuration
   /** Where the log is on disk. */
   readonly #folder: string | undefined
+  readonly #isInTeam: boolean
   #sweeper: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
   /** Opens the log and listens. Rejects with a StartError when it cannot. */
   static async open(configuration: Configuration, options: ServerOptions): Promise<Server> {
-    const { onError } = options
-    const server = new Server(configuration, options, options.engine ?? (await engineOf(configuration, onError)))
+    const { onError, onWarning = onError } = options
+    const server = new Server(configuration, options, options.engine ?? (await engineOf(configuration, onWarning)))
     try {
-      await server.#listen(options.onError)
+      await server.#listen(onError)
       return server
     } catch (error) {
       await server.close().catch(() => {}) // why it did not open says more
@@ -78,10 +89,12 @@ export class Server {
     const timing = { ...TIMING, ...options.timing }
     const { limits, cors, lag, basePath, heartbeatText, compression } = configuration
     const { onError } = options
-    const hub = createHub({ limits, cors, lag, basePath, heartbeatText, compression, onError, engine })
-    const console = configuration.console ? createConsole(hub, basePath) : undefined
+    const { team } = options
+    const hub = new MountedHub({ limits, cors, lag, basePath, heartbeatText, compression, onError, engine }, team)
+    const console = configuration.console ? createConsole(hub, basePath, team?.samples) : undefined
     const sockets = new Sockets(timing)
     this.#configuration = configuration
+    this.#isInTeam = team !== undefined
     this.#folder = options.engine === undefined ? folderOf(configuration.engine) : undefined
     this.#timing = timing
     this.#sockets = sockets
@@ -116,7 +129,7 @@ export class Server {
 
   /** Where it is reached: `http://127.0.0.1:3000`. */
   get origin(): string {
-    return `http://${hostOfUrl(this.#configuration.host)}:${this.port}`
+    return originOf(this.#configuration.host, this.port)
   }
 
   /** Where its events are, without `/events`: the origin and the base path. */
@@ -153,7 +166,7 @@ export class Server {
     }
     await new Promise<void>((resolve, reject) => {
       this.#http.once('error', (error: NodeJS.ErrnoException) => reject(startErrorOf(error, host, port)))
-      this.#http.listen({ host, port, backlog: BACKLOG }, resolve)
+      this.#http.listen({ host, port, backlog: BACKLOG, reusePort: this.#isInTeam }, resolve)
     })
     this.#http.removeAllListeners('error').on('error', onError) // a connection that cannot be accepted stops no other
     this.#sweeper = setInterval(() => this.#sweep(), this.#timing.sweepMs).unref()
@@ -217,8 +230,13 @@ export class Server {
 }
 
 /** So that the process has ended when `closeMs` is over, and not just begun to. */
-function marginMs(closeMs: number): number {
+export function marginMs(closeMs: number): number {
   return Math.min(500, closeMs / 5)
+}
+
+/** Where a server is reached that listens on this address. */
+export function originOf(host: string, port: number): string {
+  return `http://${hostOfUrl(host)}:${port}`
 }
 
 function hostOfUrl(host: string): string {

@@ -100,6 +100,15 @@ export function wholeNumber(
   }
 }
 
+/** The same, or `auto`: what is best here. */
+export function orAuto<Value>(setting: Setting<Value>, best: () => Value): Setting<Value> {
+  return {
+    ...setting,
+    fromText: (value) => (value === 'auto' ? best() : setting.fromText(value)),
+    fromJson: (json) => (json === 'auto' ? best() : setting.fromJson(json)),
+  }
+}
+
 /** Milliseconds; as text also `90s`, `15m`, `2h`, `7d`. */
 export function duration(row: Row<number> & { readonly min?: number }): Setting<number> {
   const { description, default: byDefault, min = 1 } = row

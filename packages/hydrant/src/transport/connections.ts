@@ -12,14 +12,25 @@ import { Pump } from './pump.ts'
  */
 const ENDED_PER_TURN = 256
 
+/** How many connections are open in all, where several registries share one limit. */
+export interface ConnectionCount {
+  /** One more here, or one less. */
+  add(change: 1 | -1): void
+  /** Here and elsewhere. */
+  readonly total: number
+}
+
 /** The registry, and the pump that serves them. */
 export class Connections implements ConnectionOwner {
   readonly pump: Pump
   readonly #hub: Hub
+  readonly #count: ConnectionCount | undefined
   readonly #open = new Set<Connection>()
 
-  constructor(hub: Hub) {
+  /** `shared`: counts with others who have the same limit; without it, it is this registry's alone. */
+  constructor(hub: Hub, shared?: ConnectionCount) {
     this.#hub = hub
+    this.#count = shared
     this.pump = new Pump(hub)
     hub.onClose(() => this.#close())
     hub.onUndo((to) => {
@@ -30,9 +41,10 @@ export class Connections implements ConnectionOwner {
   /** Why no new connection can be taken at the moment, if so. */
   refusal(): HydrantError | undefined {
     if (this.#hub.isClosing) return this.#refuse(new HydrantError('shutting-down', 'The server is shutting down.'))
-    if (this.#open.size < this.#hub.limits.connectionsMax) return undefined
+    const open = this.#count?.total ?? this.#open.size
+    if (open < this.#hub.limits.connectionsMax) return undefined
     return this.#refuse(
-      new HydrantError('too-many-connections', `The server has ${this.#open.size} connections, as many as it may.`),
+      new HydrantError('too-many-connections', `The server has ${open} connections, as many as it may.`),
     )
   }
 
@@ -40,6 +52,7 @@ export class Connections implements ConnectionOwner {
   add(connection: Connection): void {
     const { counters } = this.#hub
     this.#open.add(connection)
+    this.#count?.add(1)
     counters.connections[connection.transport] += 1
     counters.opened[connection.transport] += 1
   }
@@ -50,7 +63,9 @@ export class Connections implements ConnectionOwner {
 
   closed(connection: Connection): void {
     this.pump.closed(connection)
-    if (this.#open.delete(connection)) this.#hub.counters.connections[connection.transport] -= 1
+    if (!this.#open.delete(connection)) return
+    this.#count?.add(-1)
+    this.#hub.counters.connections[connection.transport] -= 1
   }
 
   /** How many are open. */

@@ -20,6 +20,7 @@ test('without any source every setting has its default', () => {
     basePath: '',
     compression: false,
     console: true,
+    workers: 1,
     heartbeatText: '',
     limits: Object.fromEntries(Object.entries(LIMITS).map(([name, limit]) => [name, limit.default])),
   })

@@ -25,6 +25,7 @@ export async function lookAtLog(link: NatsLink, log: NatsLog, termsMax: number):
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const state = await streamOf(link, log)
     const found = await newestRecord(link, log)
+    if (found !== undefined && found.seq > state.last) continue // another node wrote it after we had looked
     const next = await dueRecord(link, log, state, found, termsMax)
     if (next === undefined && found !== undefined) return takeOver(link, log, state, found)
     if (next === undefined) continue

@@ -290,8 +290,9 @@ export class NatsEngine implements Engine {
   /** Brings the floor up to date. Who comes while it is asked for asks again: the answer may be older than the wish. */
   async #look(): Promise<StreamState> {
     const link = this.#connected()
+    const { head } = this.#log // the tail may bring what is stored after the answer was made, and before it comes
     const state = await link.streamState()
-    if (state === undefined || state.created !== this.#log.created || state.last < this.#log.head) {
+    if (state === undefined || state.created !== this.#log.created || state.last < head) {
       this.#lose('The stream is not what it was.')
       throw unavailable('The stream is not what it was.')
     }

@@ -34,6 +34,7 @@ export class RedisConnection {
   #client: RedisClient | undefined
   #isClosed = false
   #attempts = 0
+  #heardMs = 0
   #pause: NodeJS.Timeout | undefined
   #endPause: (() => void) | undefined
   #reason = 'it was not opened yet'
@@ -102,6 +103,11 @@ export class RedisConnection {
     this.#lost(client, reason)
   }
 
+  /** Gives it up if nothing was said on it for as long as an answer may take: then it may be dead, and nobody know. */
+  doubt(): void {
+    if (performance.now() - this.#heardMs >= this.#options.timeoutMs) this.renew('no message came')
+  }
+
   /** Ends it for good. */
   async close(): Promise<void> {
     this.#isClosed = true
@@ -142,10 +148,17 @@ export class RedisConnection {
     const { address, login, key, timeoutMs, onUp, onMessage = () => {} } = this.#options
     const { database } = address
     const host = await locate(address, { ...login, connectMs: timeoutMs }, key)
-    const hear = { onLost: (reason: string) => this.#lost(client, reason), onMessage }
+    const hear = {
+      onLost: (reason: string) => this.#lost(client, reason),
+      onMessage: (channel: string, message: Buffer) => {
+        this.#heardMs = performance.now()
+        onMessage(channel, message)
+      },
+    }
     const client = await openRedisClient({ ...host, ...login, database, connectMs: timeoutMs, ...hear })
     if (this.#isClosed) return client.destroy()
     this.#client = client
+    this.#heardMs = performance.now()
     try {
       await onUp()
       this.#attempts = 0

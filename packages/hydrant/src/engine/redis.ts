@@ -389,6 +389,7 @@ export class RedisEngine implements Engine {
   #lost(reason: string): void {
     if (this.#isOpen) this.#outage.begin(reason)
     this.#looks.fail(unavailable(reason))
+    this.#messages.doubt()
   }
 
   #silent(reason: string): void {

@@ -2,7 +2,7 @@
 
 import { HydrantError } from '../hub/errors.ts'
 import type { LogEvent } from '../hub/event.ts'
-import { gapOf, newGap } from '../hub/gap.ts'
+import { gapOf, newGap, withId } from '../hub/gap.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Selection } from '../hub/selection.ts'
 import { checkStart, isStartNamed, type Start } from '../hub/start.ts'
@@ -137,9 +137,18 @@ async function page(hub: Hub, selection: Selection, query: SubscribeQuery): Prom
       `limit is ${quote(String(query.limit))}; at most ${limit} events fit a page.`,
     )
   }
+  for (;;) {
+    const { undone } = hub
+    const reply = await readPage(hub, selection, query, limit)
+    if (undone === hub.undone) return reply // else the places that it was made from may be no part of the log
+  }
+}
+
+async function readPage(hub: Hub, selection: Selection, query: SubscribeQuery, limit: number): Promise<Reply> {
   const isNamed = Object.values(query.start).some((value) => value !== undefined)
   const start = await hub.start(isNamed ? query.start : { earliest: true }, selection)
   let { gap, goneTo } = start
+  let gapTo = start.after
   const events: LogEvent[] = []
   let after = start.after
   const { head } = hub.engine.bounds()
@@ -152,7 +161,7 @@ async function page(hub: Hub, selection: Selection, query: SubscribeQuery): Prom
       const more = gapOf(missing, after, 'trimmed', (offset) => hub.idAt(offset))
       // One gap stands for all of the page: also for what went while it was read.
       gap = gap === undefined ? more : { ...gap, to: more.to, certain: gap.certain && more.certain }
-      goneTo = missing.to
+      goneTo = gapTo = missing.to
     }
     for (const event of history.events) {
       events.push(event)
@@ -161,6 +170,8 @@ async function page(hub: Hub, selection: Selection, query: SubscribeQuery): Prom
     after = history.to
   }
   const id = hub.idAt(after)
+  const [first] = events
+  if (gap !== undefined && first !== undefined && first.offset <= gapTo) gap = withId(gap, hub.idAt(first.offset - 1))
   return jsonReply(
     200,
     {

@@ -90,8 +90,8 @@ export class Intake {
   }
 
   /**
-   * The gap of a cursor beyond `to`, when everything after `to` is undone: undefined when nothing that it selected was
-   * among that. To be asked while it is undone.
+   * The gap of a cursor at or beyond `to`, when everything after `to` is undone: undefined when the window knows that
+   * nothing was among that which is selected and at or before the cursor. To be asked while it is undone.
    */
   undoneGap(selection: Selection, cursor: number, to: number): Gap | undefined {
     const { epochs } = this.#engine.bounds()

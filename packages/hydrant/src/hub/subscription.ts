@@ -27,7 +27,7 @@ export interface SubscriptionSource {
   floorOf(selection: Selection): number
   /** How often events were undone. */
   undone(): number
-  /** The gap of a cursor beyond `to`, when everything after `to` is undone. */
+  /** The gap of a cursor at or beyond `to`, when everything after `to` is undone. */
   undoneGap(selection: Selection, cursor: number, to: number): Gap | undefined
   /** The id of a position. */
   readonly idAt: (offset: number) => string
@@ -117,14 +117,14 @@ export class Subscription<Value = unknown, Notice = never>
     this.#wake?.()
   }
 
-  /** @internal Everything after `to` was undone: it is told, if it was given any of it. */
+  /** @internal Everything after `to` was undone: it is told, if it was given any of it, or would have been next. */
   undo(to: number): void {
     this.skip()
     this.#history = this.#history.filter((event) => event.offset <= to)
     const cursor = this.#cursor ?? 0
     this.#goneTo = Math.min(this.#goneTo, to)
     if (this.#stateTo !== undefined && this.#stateTo > to) this.#stateTo = to
-    if (cursor <= to) return
+    if (cursor < to) return
     const gap = this.#source.undoneGap(this.selection, cursor, to)
     if (gap !== undefined) this.#undone = { ...gap, from: this.#undone?.from ?? gap.from }
     this.#cursor = to

@@ -46,6 +46,8 @@ interface Span {
   readonly gap: Gap
   readonly from: EventId
   readonly to: EventId
+  /** Whether what came before was taken back: then it counts as missing, too. */
+  readonly isUndo: boolean
   /** Selected events found in it, those included that were never acknowledged, but came to another client. */
   missing: number
   /** Of these, the acknowledged. */
@@ -153,9 +155,10 @@ export class ClientLog {
     const known = named !== undefined && this.#published.epochs.knows(named.epoch) ? named : undefined
     if (this.base === undefined) this.#start(gap.reason === 'epoch' || known === undefined ? to : known)
     const from = known ?? this.#cursor ?? to
-    if (gap.reason === 'epoch' && this.#isBehind(to)) this.#undo(gap, to)
-    else this.#declare(gap, from, to)
     const at = gap.id === undefined ? undefined : this.#told(gap.id, 'falseGaps')
+    const isOfEpochs = gap.reason === 'epoch' && at !== undefined && at.epoch !== to.epoch
+    if ((gap.reason === 'epoch' && this.#isBehind(to)) || (isOfEpochs && !this.#isAhead(to))) this.#undo(gap, to, at)
+    else this.#declare(gap, from, to)
     if (at !== undefined) this.#putBack(at) // the state follows, or what is retained before the end of the gap
   }
 
@@ -201,10 +204,11 @@ export class ClientLog {
   }
 
   /** What came after `to` is undone, or may come again: the server cannot know what the client's id stood for. */
-  #undo(gap: Gap, to: EventId): void {
+  #undo(gap: Gap, to: EventId, at: EventId | undefined): void {
     const stood = this.#cursor ?? to
     const end = endOf(stood.epoch)
-    this.#note(gap, to, end)
+    // Epochs that came and went before the one in which the stream goes on were undone with it.
+    this.#note(gap, to, at === undefined ? end : this.#published.epochs.later(at, end), true)
     if (to.epoch === stood.epoch) this.#reach(end)
     else this.#putBack(to)
     this.#firm = to
@@ -222,11 +226,11 @@ export class ClientLog {
     if (isState) this.#putBack({ epoch: to.epoch, offset: -1 }) // the state follows, in ids of any age
   }
 
-  #note(gap: Gap, from: EventId, to: EventId): Span {
+  #note(gap: Gap, from: EventId, to: EventId, isUndo = false): Span {
     const { epochs } = this.#published
     const isCut = this.base !== undefined && epochs.compare(from, this.base) < 0
     const isForeign = !epochs.knows(parseId(gap.from)?.epoch ?? '')
-    const span = { gap, from, to, missing: 0, acknowledged: 0, isDone: isCut || isForeign }
+    const span = { gap, from, to, isUndo, missing: 0, acknowledged: 0, isDone: isCut || isForeign }
     this.spans.push(span)
     return span
   }

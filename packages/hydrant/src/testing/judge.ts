@@ -56,7 +56,7 @@ function judgeOwed(client: ClientLog, published: PublishLog, after: EventId, to:
   for (const entry of published.newestFirst(after, to)) {
     if (!client.selection.matches(entry.topic, entry.type)) continue
     const isReceived = client.received.has(textOf(entry))
-    const isDeclared = !isReceived && countInSpans(client, published, entry)
+    const isDeclared = countInSpans(client, published, entry, isReceived)
     const key = keyOf(client, entry)
     if (isDeclared || isReceived) {
       if (key === undefined) continue
@@ -76,10 +76,11 @@ function keyOf(client: ClientLog, { topic, key }: Pick<Entry, 'topic' | 'key'>):
   return client.selects.lag === 'latest' && key !== undefined ? `${topic} ${key}` : undefined
 }
 
-/** Whether a gap covers it; each that does has one more that is missing. */
-function countInSpans(client: ClientLog, { epochs }: PublishLog, entry: Entry): boolean {
+/** Whether a gap covers it; each that does has one more that is missing. What was received can only be taken back. */
+function countInSpans(client: ClientLog, { epochs }: PublishLog, entry: Entry, isReceived: boolean): boolean {
   let isDeclared = false
   for (const span of client.spans) {
+    if (isReceived && !span.isUndo) continue
     if (epochs.compare(entry, span.from) <= 0 || epochs.compare(entry, span.to) > 0) continue
     span.missing += 1
     if (entry.acknowledged) span.acknowledged += 1

@@ -91,13 +91,13 @@ export class Pump {
     this.#remove(subscriber)
   }
 
-  /** Everything after `to` was undone: who saw any of it is told, and goes on from there. Before the ids change. */
+  /** Everything after `to` was undone: who was there is told, and goes on from there. Before the ids change. */
   undo(subscriber: Subscriber, to: number): void {
     const { cursor, broadcast, stateTo, lag, state } = subscriber
     const isStateUndone = stateTo !== undefined && stateTo > to
     // Whoever follows the latest, and is behind, may have been spared an event for the sake of one that is undone now.
     const isSpared = lag === 'latest' && state !== 'live'
-    if (cursor > to || isSpared) {
+    if (cursor >= to || isSpared) {
       const gap = this.#hub.undoneGap(broadcast.selection, isSpared ? Infinity : cursor, to)
       const from = subscriber.undone?.from ?? this.#hub.idAt(cursor)
       if (gap !== undefined) subscriber.undone = { ...gap, from, certain: gap.certain && !isSpared }

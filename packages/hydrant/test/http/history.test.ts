@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { History, ReadRequest } from '../../src/engine/engine.ts'
 import { MemoryEngine, type HubOptions } from '../../src/index.ts'
 import { ask, type Said } from '../support/ask.ts'
 import { SteppedClock } from '../support/stepped-clock.ts'
@@ -153,6 +154,24 @@ test('a page after an id whose events were trimmed says so, where one of its own
   const quiet = await page(server, `/events/quiet?${after}`)
   assert.deepEqual([quiet.gap, dataOf(quiet)], [undefined, ['here']])
 })
+
+test('a gap of a page has an id of its own where what is kept stands before the end of what is gone', async () => {
+  const engine = new HoleyEngine({ epoch: EPOCH })
+  await using server = await start({ engine })
+  for (const data of ['1', '2', '3']) await server.hub.publish({ topic: 'a', data })
+  const { gap, events, id } = await page(server, `/events/a?lastEventId=${EPOCH}-0`)
+  assert.deepEqual(gap, { from: `${EPOCH}-0`, to: `${EPOCH}-2`, id: `${EPOCH}-1`, reason: 'trimmed', certain: false })
+  assert.deepEqual([events.map((event) => event.id), id], [[`${EPOCH}-2`, `${EPOCH}-3`], `${EPOCH}-3`])
+})
+
+/** Has lost its first event, and knows no better than that the second one may have been among what it lost. */
+class HoleyEngine extends MemoryEngine {
+  override async read(request: ReadRequest): Promise<History> {
+    const history = await super.read(request)
+    const gap = { to: 2, certain: false, count: undefined }
+    return { ...history, events: history.events.filter(({ offset }) => offset > 1), gap }
+  }
+}
 
 test('a page that names no id starts with what is kept, and is no gap', async () => {
   await using server = await startTrimmed()

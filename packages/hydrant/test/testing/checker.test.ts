@@ -107,6 +107,19 @@ test('a stream that begins with the state owes what comes after it', () => {
   assert.ok(report.ok, String(report))
 })
 
+test('what was received and is taken back is no false gap, also what another epoch brought meanwhile', () => {
+  const { checker, client } = started(2)
+  client.event(eventOf(1))
+  client.event(eventOf(2))
+  const [gone, last] = ['bbbbbbbbbbbb', 'cccccccccccc']
+  checker.published.attempt({ topic: 'a', data: 'gone' }).acknowledged(`${gone}-1`)
+  checker.published.attempt({ topic: 'a', data: 'last' }).acknowledged(`${last}-1`)
+  client.gap({ from: idOf(2), to: idOf(0), id: `${last}-0`, reason: 'epoch', certain: true })
+  client.event({ id: `${last}-1`, topic: 'a', data: 'last' })
+  const report = checker.report()
+  assert.ok(report.ok, String(report))
+})
+
 test('a client that never said where it starts is not judged, and that is said', () => {
   const checker = new Checker()
   const client = checker.client('page', { topics: ['a'], state: 'latest' })

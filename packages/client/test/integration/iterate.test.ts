@@ -48,7 +48,7 @@ for (const transport of TRANSPORTS) {
   })
 
   test(`${transport}: a loop that is slow holds no more than queueBytesMax and what one read brings, and misses nothing`, async () => {
-    await using server = await startCuttable()
+    await using server = await startCuttable({ limits: { windowBytes: 268_435_456 } })
     const topics = ['a']
     const stream = connect(server.url, { topics, transport, queueBytesMax: 65_536, ...SHORT_WAITS })
     using fast = follow(server.url, { topics, transport })

@@ -83,7 +83,7 @@ export function tableOf(load: Load, rows: readonly Row[]): string {
 }
 
 /** A Markdown table with a heading, its columns as wide as their widest cells: it is read as text, too. */
-function aligned([heading = [], ...lines]: readonly string[][]): string {
+export function aligned([heading = [], ...lines]: readonly (readonly string[])[]): string {
   const widths = heading.map((title, i) => Math.max(3, title.length, ...lines.map((cells) => cells[i]?.length ?? 0)))
   const rule = widths.map((width) => '-'.repeat(width))
   const padded = [heading, rule, ...lines].map((cells) => cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)))

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { machineFacts } from '../machine.ts'
-import { median } from '../report.ts'
+import { aligned, median } from '../report.ts'
 import type { Broker } from './broker.ts'
 import type { Connections, Interest } from './interest.ts'
 import { EVENT_BYTES, type Latency, type Percentiles } from './latency.ts'
@@ -269,12 +269,4 @@ function percent(share: number): string {
 
 function thousands(perS: number | undefined): string {
   return perS === undefined || !Number.isFinite(perS) ? NONE : (perS / 1_000).toFixed(1)
-}
-
-/** A Markdown table with a heading, its columns as wide as their widest cells: it is read as text, too. */
-function aligned([heading = [], ...lines]: readonly (readonly string[])[]): string {
-  const widths = heading.map((title, at) => Math.max(title.length, ...lines.map((cells) => cells[at]?.length ?? 0)))
-  const rule = widths.map((width) => '-'.repeat(width))
-  const padded = [heading, rule, ...lines].map((cells) => cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)))
-  return padded.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }

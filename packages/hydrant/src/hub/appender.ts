@@ -4,7 +4,7 @@
 // is bounded in time and in bytes. Locked by test/hub/appender.test.ts.
 
 import { CONTROL_TYPES } from 'hydrant-client/wire'
-import type { Engine } from '../engine/engine.ts'
+import type { Engine, Idempotency } from '../engine/engine.ts'
 import type { Clock } from './clock.ts'
 import { HydrantError } from './errors.ts'
 import type { CheckedEvent } from './event.ts'
@@ -81,17 +81,21 @@ export class Appender {
   async #appendOne(batch: readonly CheckedEvent[], options: AppendOptions): Promise<readonly string[]> {
     const { idempotencyKey: key, ifLast, waitMs = 0 } = options
     await this.#breathe()
-    const idempotency = key === undefined ? undefined : { key, fingerprint: fingerprintOf(batch) }
+    if (key === undefined && waitMs <= 0) return this.#engine.append(batch, undefined, ifLast)
+    // One that waits is tried again under a key: a try whose answer was lost may have stored it.
+    const idempotency = { key: key ?? crypto.randomUUID(), fingerprint: fingerprintOf(batch) }
     if (waitMs <= 0) return this.#engine.append(batch, idempotency, ifLast)
-    return this.#appendWaiting(batch, { ...options, idempotencyKey: key ?? crypto.randomUUID() })
+    return this.#appendWaiting(batch, idempotency, options)
   }
 
-  /** Tries until the log can be reached, under a key, for a try whose answer was lost may have stored it. */
-  async #appendWaiting(batch: readonly CheckedEvent[], options: AppendOptions): Promise<readonly string[]> {
-    const { idempotencyKey: key = '', ifLast, waitMs = 0 } = options
+  /** Tries until the log can be reached, or the time is over. */
+  async #appendWaiting(
+    batch: readonly CheckedEvent[],
+    idempotency: Idempotency,
+    { ifLast, waitMs = 0 }: AppendOptions,
+  ): Promise<readonly string[]> {
     const untilMs = this.#clock.monotonicMs() + Math.min(waitMs, this.#limits.publishWaitMs)
     const bytes = batch.reduce((sum, event) => sum + event.data.length, 0)
-    const idempotency = { key, fingerprint: fingerprintOf(batch) }
     for (;;) {
       try {
         return await this.#engine.append(batch, idempotency, ifLast)

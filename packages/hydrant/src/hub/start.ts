@@ -2,6 +2,7 @@
 
 import { parseId, type Gap } from 'hydrant-client/wire'
 import type { Engine, ReadRequest, Seek } from '../engine/engine.ts'
+import { durationMs } from './duration.ts'
 import { HydrantError } from './errors.ts'
 import type { Selection } from './selection.ts'
 import { quote } from './topic.ts'
@@ -118,7 +119,6 @@ function seekOf(request: StartRequest): Seek | undefined {
   return request.earliest === true ? { earliest: true } : undefined
 }
 
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/
 
 /**
@@ -126,9 +126,8 @@ const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}
  * `malformed-query`.
  */
 export function parseSince(text: string, nowMs: number): number {
-  const duration = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text)
-  const unitMs = UNITS_MS[duration?.[2] ?? '']
-  if (duration !== null && unitMs !== undefined) return nowMs - Number(duration[1]) * unitMs
+  const agoMs = durationMs(text, 12)
+  if (agoMs !== undefined) return nowMs - agoMs
   const timeMs = TIME.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(timeMs)) {
     throw new HydrantError(

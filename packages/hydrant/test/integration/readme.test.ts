@@ -2,14 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { launchChromium, openPage } from '../support/chromium.ts'
 import { Page } from '../support/markdown.ts'
+import { freePort } from '../support/port.ts'
 import { Terminal } from '../support/terminal.ts'
-import { closeServer, listen, portOf } from '../support/test-server.ts'
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url))
 const EXAMPLE = join(ROOT, 'examples', 'page')
@@ -106,12 +105,4 @@ function at(port: string, command: string): string {
 
 function startedPort(server: Terminal): Promise<string> {
   return server.says(/(?<=http:\/\/\S+:)\d+/)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await listen(server)
-  const port = portOf(server)
-  await closeServer(server)
-  return port
 }

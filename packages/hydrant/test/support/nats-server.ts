@@ -3,13 +3,11 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SERVER_ENV } from './proxy-process.ts'
-import { closeServer, listen, portOf } from './test-server.ts'
+import { canConnect, freePort } from './port.ts'
 
 /** Debian's, and a current one where `go install` has put it into .cache. */
 export const NATS_SERVERS: readonly { readonly name: string; readonly command: string }[] = [
@@ -135,24 +133,4 @@ export class NatsServer implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await listen(server)
-  const port = portOf(server)
-  await closeServer(server)
-  return port
-}
-
-function canConnect(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    const answer = (can: boolean): void => {
-      socket.destroy()
-      resolve(can)
-    }
-    socket.once('connect', () => answer(true))
-    socket.once('error', () => answer(false))
-  })
 }

@@ -2,11 +2,9 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { closeServer, listen, portOf } from './test-server.ts'
+import { canConnect, freePort } from './port.ts'
 
 /** How long a proxy may take to start or to stop. */
 const PATIENCE_MS = 10_000
@@ -87,24 +85,4 @@ export class ProxyProcess implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await listen(server)
-  const port = portOf(server)
-  await closeServer(server)
-  return port
-}
-
-function canConnect(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    const answer = (can: boolean): void => {
-      socket.destroy()
-      resolve(can)
-    }
-    socket.once('connect', () => answer(true))
-    socket.once('error', () => answer(false))
-  })
 }

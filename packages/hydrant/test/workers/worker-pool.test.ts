@@ -2,8 +2,6 @@
 // is counted and bounded together, and one that ends is replaced.
 
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import type { MachineSample } from '../../src/console/reading.ts'
 import { resolveLimits } from '../../src/hub/limits.ts'
@@ -12,6 +10,7 @@ import { PortClaim } from '../../src/workers/port-claim.ts'
 import { ask, post } from '../support/ask.ts'
 import { openPool, type OpenPool } from '../support/open-pool.ts'
 import { openServer } from '../support/open-server.ts'
+import { freePort } from '../support/port.ts'
 import { StreamClient } from '../support/stream-client.ts'
 import { until } from '../support/until.ts'
 import { WsClient } from '../support/ws-client.ts'
@@ -180,13 +179,4 @@ async function openStreams(url: OpenPool['url'], count: number): Promise<readonl
 
 function close(streams: readonly StreamClient[]): void {
   for (const stream of streams) stream[Symbol.dispose]()
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
